@@ -1,0 +1,75 @@
+# Confide. What a newcomer needs is `make demo` and `make test`; both set up everything they use.
+#
+# Assumed on the machine: make, git and Python 3.11 or newer with venv. `make PYTHON=python3.13 demo` takes another one.
+
+PYTHON ?= python3
+DEMO_PATIENTS ?= 200
+DEMO_FLAGS ?=
+PYTEST ?=
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TESTED := src tests tools benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test faults lint format bench docs lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv/demo.stamp ## a synthetic practice to look at; DEMO_PATIENTS=2000 for a larger one
+	@$(BIN)/confide demo --patients $(DEMO_PATIENTS) $(DEMO_FLAGS)
+
+# SQLite first, then whatever touches a database once more on a throw-away PostgreSQL cluster.
+test: .venv/dev.stamp ## all tests, on SQLite and on PostgreSQL; PYTEST="-k name" narrows them
+	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest -m database $(PYTEST)
+
+faults: .venv/dev.stamp ## only the tests that kill, fill and break things, with their output
+	$(BIN)/python -m pytest -v -s tests/faults tests/leaks $(PYTEST)
+
+lint: .venv/dev.stamp ## style, types and the layers
+	$(BIN)/ruff check $(TESTED)
+	$(BIN)/ruff format --check $(TESTED)
+	$(BIN)/python -m tools.installation $(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/dev.stamp ## write the code as `make lint` wants to see it
+	$(BIN)/ruff check --fix $(TESTED)
+	$(BIN)/ruff format $(TESTED)
+
+bench: .venv/dev.stamp ## measure; prints a table and writes build/bench.json
+	$(BIN)/python -m benchmarks
+
+docs: .venv/dev.stamp ## the documentation as pages in build/docs; fails on a broken link
+	$(BIN)/python -m tools.docs
+
+# The locks hold on Python 3.11 to 3.13; every package comes as a wheel. uv works out all of them at once.
+LOCK = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --extra server --extra postgres
+
+lock: ## newest versions into requirements/*.txt
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOCK) --upgrade pyproject.toml requirements/build.in --output-file requirements/demo.txt
+	$(LOCK) --upgrade --constraint requirements/demo.txt --extra dev pyproject.toml requirements/build.in \
+		--output-file requirements/dev.txt
+
+clean: ## forget the environment and what was built; the demo's data stays
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "confide: Python 3.11 or newer is needed (make PYTHON=python3.12 ...)")'
+	$(PYTHON) -m venv .venv
+
+# A stamp is newer than the lock that it stands for: then there is nothing to install.
+.venv/demo.stamp: requirements/demo.txt pyproject.toml | .venv/bin/python
+	@echo "installing what Confide needs into .venv (once)"
+	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements/demo.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/demo.stamp
+	@echo "installing what the tests need into .venv (once)"
+	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements/dev.txt
+	@touch $@

@@ -1,0 +1,157 @@
+"""Practices, staff, OAuth clients, and what each of them has seen."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+from confide.access.roles import Purpose
+
+
+def new_id() -> str:
+    """Return a random identifier: nothing can be learned from it, not even an order."""
+    return str(uuid.uuid4())
+
+
+class Practice(models.Model):
+    """A tenant: one covered entity."""
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class Accounts(BaseUserManager["Account"]):
+    """How accounts are made and found; logins are compared in lower case."""
+
+    def create_user(
+        self, username: str, password: str | None = None, *, display_name: str = "", email: str = ""
+    ) -> Account:
+        """Make an account. Without a password nobody can sign in to it yet."""
+        account = self.model(
+            username=self.model.normalize_username(username).lower(),
+            display_name=display_name or username,
+            email=self.normalize_email(email).lower(),
+        )
+        account.set_password(password)
+        account.save(using=self._db)
+        return account
+
+    def get_by_natural_key(self, username: str | None) -> Account:
+        return self.get(username=(username or "").lower())
+
+
+class Account(AbstractBaseUser):
+    """A person who signs in. What they may do is said by their memberships."""
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    username = models.CharField(max_length=150, unique=True)
+    email = models.EmailField(blank=True, default="")
+    display_name = models.CharField(max_length=200)
+    is_active = models.BooleanField(default=True)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["display_name"]
+
+    objects = Accounts()
+
+    def get_full_name(self) -> str:
+        return self.display_name
+
+    def get_short_name(self) -> str:
+        return self.display_name
+
+
+class Membership(models.Model):
+    """One role of one person in one practice; ``role`` is a code of ``roles.Role``."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="memberships")
+    practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="memberships")
+    role = models.CharField(max_length=20)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "practice", "role"], name="one_membership_per_role"),
+        ]
+
+
+def _no_keys() -> dict[str, list[Any]]:
+    return {"keys": []}
+
+
+class Client(models.Model):
+    """A registered program: an OAuth2 client of one practice, by SMART Backend Services.
+
+    Attributes:
+        jwks: Its public keys, a JSON Web Key Set (RFC 7517).
+        scopes: SMART scopes that it may ask for, separated by spaces.
+        elements: Codes of the elements that it may have otherwise than as stand-ins.
+        purpose: The one purpose that it was registered for, a code of ``roles.Purpose``.
+        day_patients: Distinct patients in 24 hours; None is the default.
+        day_units: Weighted units in 24 hours; None is the default.
+    """
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="clients")
+    name = models.CharField(max_length=200)
+    jwks = models.JSONField(default=_no_keys)
+    scopes = models.TextField(blank=True, default="")
+    elements = models.JSONField(default=list, blank=True)
+    purpose = models.CharField(max_length=20, default=Purpose.TREAT.value)
+    active = models.BooleanField(default=True)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    day_patients = models.PositiveIntegerField(null=True, blank=True)
+    day_units = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class AssertionId(models.Model):
+    """The ``jti`` of a client assertion that has been used: a second use is a replay (RFC 7523 section 3)."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    jti = models.CharField(max_length=200)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client", "jti"], name="assertion_used_once")]
+
+
+class AccessToken(models.Model):
+    """A bearer token that a client holds; ``digest`` is its SHA-256 in 64 hexadecimal digits."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = models.TextField(blank=True, default="")
+    expires_at = models.DateTimeField(db_index=True)
+
+
+class Exposure(models.Model):
+    """When the owner of a credential last saw one element of one patient in one form.
+
+    The owner is a person or a client (``person:...``, ``client:...``), whatever session, token or practice
+    was used. One row for each pair is enough for every rolling window: it was seen within the window if it
+    was last seen within it. Which session saw it is in the journal.
+    """
+
+    owner = models.CharField(max_length=50)
+    practice = models.CharField(max_length=36)
+    patient = models.CharField(max_length=64)
+    element = models.CharField(max_length=20)
+    form = models.CharField(max_length=10)
+    weight = models.PositiveSmallIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "practice", "patient", "element", "form"], name="exposure_counts_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["owner", "at"], name="exposure_window")]

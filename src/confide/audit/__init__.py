@@ -1,0 +1,1 @@
+"""It happened, and cannot un-happen."""

@@ -1,0 +1,309 @@
+"""The journal: append and read. It happened, and cannot un-happen.
+
+An entry is written in the transaction of what it tells, so that neither exists without the other. It names
+elements and forms, never values. Its leaf is the RFC 6962 leaf hash of its canonical bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+from django.db import DatabaseError, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from confide.access.decide import Actor, Grant
+from confide.access.roles import Action, Form, Purpose
+from confide.audit.models import JournalEntry
+from confide.errors import GrantMismatch, Invalid, JournalUnavailable
+from confide.protect.elements import Element
+
+LIMIT: Final = 1000
+"""Entries that one reading returns at most."""
+
+
+class Outcome(StrEnum):
+    """How it ended.
+
+    Source:
+        FHIR R4 value set audit-event-outcome.
+    """
+
+    SUCCESS = "0"
+    MINOR_FAILURE = "4"
+    SERIOUS_FAILURE = "8"
+    MAJOR_FAILURE = "12"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Who did what, to whose record, why, and which elements in which form. Never a value.
+
+    Attributes:
+        at: Aware UTC.
+        practice: The practice's id.
+        actor_kind: ``person``, ``client`` or ``system``.
+        actor: The account's or client's id.
+        credential: The public name of the session or token.
+        patient: The patient's id; empty if it is about none.
+        elements: Codes of the elements that were shown, asked by or written, each with the code of its form.
+        resource_type: FHIR type of the resource; empty if it is about none.
+        version: Version of the resource that was read or written; 0 if it is about none.
+        body_sha256: SHA-256 of the stored body, 32 bytes; empty if nothing was stored.
+        outcome: A code of ``Outcome``.
+        address: The network address that it came from.
+        reason_sealed: The typed reason, sealed; empty if none was typed.
+    """
+
+    at: datetime
+    practice: str
+    actor_kind: str
+    actor: str
+    credential: str
+    role: str
+    action: str
+    purpose: str
+    patient: str = ""
+    elements: Mapping[str, str]
+    resource_type: str = ""
+    resource_id: str = ""
+    version: int = 0
+    body_sha256: bytes = b""
+    outcome: str = Outcome.SUCCESS.value
+    address: str = ""
+    reason_sealed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry as it stands in the journal.
+
+    Attributes:
+        id: Grows with every entry; has gaps where a transaction was rolled back.
+        leaf: The leaf hash that was stored, 32 bytes.
+    """
+
+    id: int
+    entry: Entry
+    leaf: bytes
+
+
+def format_canonical(entry: Entry) -> bytes:
+    """Return the one writing of *entry* that is hashed: compact JSON, keys sorted, bytes in base64."""
+    return _encode(entry)
+
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+def hash_leaf(entry: Entry) -> bytes:
+    """Return the leaf hash of *entry*, 32 bytes.
+
+    Source:
+        RFC 6962 section 2.1: SHA-256(0x00 || leaf input).
+    """
+    return hashlib.sha256(b"\x00" + _encode(entry)).digest()
+
+
+def entry_for(
+    grant: Grant,
+    now: datetime,
+    *,
+    patient: str = "",
+    elements: Mapping[Element, Form] | None = None,
+    resource_type: str = "",
+    resource_id: str = "",
+    version: int = 0,
+    body_sha256: bytes = b"",
+    outcome: str = Outcome.SUCCESS,
+    reason_sealed: bytes = b"",
+) -> Entry:
+    """Return the entry for something done under *grant*.
+
+    Args:
+        grant: Under what it was done.
+        now: Aware UTC.
+        patient: Whose record.
+        elements: What was really shown, asked by or written; not what was asked for.
+        resource_type: As in ``Entry``, like all that follow.
+        resource_id: Of the resource that was shown or written.
+        version: Of the resource that was shown or written.
+        body_sha256: Of what was stored.
+        outcome: How it ended.
+        reason_sealed: The typed reason, sealed.
+    """
+    return refusal_for(
+        grant.actor,
+        grant.action,
+        grant.purpose,
+        now,
+        patient=patient,
+        elements=elements,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        version=version,
+        body_sha256=body_sha256,
+        outcome=outcome,
+        reason_sealed=reason_sealed,
+    )
+
+
+def refusal_for(
+    actor: Actor,
+    action: Action,
+    purpose: Purpose,
+    now: datetime,
+    *,
+    patient: str = "",
+    elements: Mapping[Element, Form] | None = None,
+    resource_type: str = "",
+    resource_id: str = "",
+    version: int = 0,
+    body_sha256: bytes = b"",
+    outcome: str = Outcome.MINOR_FAILURE,
+    reason_sealed: bytes = b"",
+) -> Entry:
+    """Return the entry for something that was refused, so that there is no grant."""
+    return Entry(
+        at=now,
+        practice=actor.practice,
+        actor_kind=actor.kind,
+        actor=actor.id,
+        credential=actor.credential,
+        role=actor.role.value,
+        action=action.value,
+        purpose=purpose.value,
+        patient=patient,
+        elements={} if elements is None else {key.value: form.value for key, form in elements.items()},
+        resource_type=resource_type,
+        resource_id=resource_id,
+        version=version,
+        body_sha256=body_sha256,
+        outcome=str(outcome),
+        address=actor.address,
+        reason_sealed=reason_sealed,
+    )
+
+
+_COLUMNS: Final = tuple(field.name for field in fields(Entry))
+_ROW: Final = f"({', '.join(['%s'] * (len(_COLUMNS) + 1))})"
+_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*_COLUMNS, 'leaf'))}) VALUES "  # noqa: S608 - names
+_BATCH: Final = 500  # rows in one statement: below PostgreSQL's 65,535 parameters
+_values: Final = attrgetter(*_COLUMNS)
+_AT: Final = _COLUMNS.index("at")
+_ELEMENTS: Final = _COLUMNS.index("elements")
+
+
+class Journal:
+    """Appends and reads. It holds nothing; every row is in the database before the caller's commit."""
+
+    def append(self, entries: Sequence[Entry]) -> list[int]:
+        """Write *entries* in the caller's transaction.
+
+        Returns:
+            Their ids, in the order of *entries*.
+
+        Raises:
+            JournalUnavailable: There is no transaction, a moment is not in UTC, or the database refused.
+                The transaction must not be committed.
+        """
+        if not entries:
+            return []
+        connection = transaction.get_connection(router.db_for_write(JournalEntry))
+        if not connection.in_atomic_block:
+            raise JournalUnavailable("an entry is written inside the transaction of what it tells")
+        try:
+            rows = _rows(entries, connection)
+            with connection.cursor() as cursor:
+                if connection.vendor == "sqlite":
+                    cursor.executemany(_INSERT + _ROW, rows)
+                    cursor.execute("SELECT last_insert_rowid()")
+                    last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
+                    return list(range(last - len(rows) + 1, last + 1))
+                ids: list[int] = []
+                for start in range(0, len(rows), _BATCH):
+                    batch = rows[start : start + _BATCH]
+                    statement = _INSERT + ", ".join([_ROW] * len(batch)) + " RETURNING id"
+                    cursor.execute(statement, [value for row in batch for value in row])
+                    ids.extend(int(row[0]) for row in cursor.fetchall())
+                return ids
+        except (DatabaseError, TypeError, ValueError) as error:
+            raise JournalUnavailable(f"the journal cannot be written ({type(error).__name__})") from None
+
+    def read(
+        self,
+        grant: Grant,
+        now: datetime,
+        *,
+        patient: str | None = None,
+        actor: str | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Line]:
+        """Read the grant's practice's entries, newest first; the reading is an entry itself.
+
+        Args:
+            grant: For ``JOURNAL_READ``.
+            now: Aware UTC.
+            patient: Only entries about this patient.
+            actor: Only entries of this account or client.
+            after: Only entries with a greater id.
+            before: Only entries with a smaller id: the last id of a page asks for the next page.
+            limit: 1 to 1000.
+
+        Raises:
+            GrantMismatch: The grant is for something else.
+            GrantExpired: The grant is too old.
+            Invalid: *limit* is out of range.
+            JournalUnavailable: The journal cannot be read, or this reading cannot be recorded.
+        """
+        grant.require(Action.JOURNAL_READ, patient, now)
+        if grant.actor.kind == "system":
+            raise GrantMismatch("the journal is read by people")
+        if not 1 <= limit <= LIMIT:
+            raise Invalid(f"limit must be from 1 to {LIMIT}")
+        chosen = JournalEntry.objects.filter(practice=grant.practice)
+        for condition, value in (
+            ("patient", patient),
+            ("actor", actor),
+            ("id__gt", after),
+            ("id__lt", before),
+        ):
+            if value is not None:
+                chosen = chosen.filter(**{condition: value})
+        try:
+            with transaction.atomic(using=router.db_for_write(JournalEntry)):
+                lines = [_line(row) for row in chosen.order_by("-id")[:limit]]
+                self.append([entry_for(grant, now, patient=patient or "", resource_type="AuditEvent")])
+        except DatabaseError as error:
+            raise JournalUnavailable(f"the journal cannot be read ({type(error).__name__})") from None
+        return lines
+
+
+def _rows(entries: Sequence[Entry], connection: BaseDatabaseWrapper) -> list[list[Any]]:
+    moment = connection.ops.adapt_datetimefield_value
+    rows: list[list[Any]] = []
+    for entry in entries:
+        if entry.at.tzinfo is not UTC:
+            raise ValueError("a moment must be aware UTC")
+        row = list(_values(entry))
+        row[_AT] = moment(entry.at)
+        row[_ELEMENTS] = json.dumps(row[_ELEMENTS])
+        row.append(hash_leaf(entry))
+        rows.append(row)
+    return rows
+
+
+def _line(row: JournalEntry) -> Line:
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    values["at"] = row.at.astimezone(UTC)
+    values["body_sha256"], values["reason_sealed"] = bytes(row.body_sha256), bytes(row.reason_sealed)
+    return Line(row.pk, Entry(**values), bytes(row.leaf))

@@ -1,0 +1,1 @@
+"""Synthetic practices, through the public API only."""

@@ -1,0 +1,177 @@
+"""Every way Confide can refuse: five families, by what the caller should do.
+
+A message never contains a clear value, a stand-in or a key. Only these exceptions come out of
+Confide: each border translates what its libraries raise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ConfideError(Exception):
+    """The root; never raised itself. ``code`` is public and stable."""
+
+    code: ClassVar[str] = "error"
+
+
+# Invalid: fix your value (HTTP 422, or 400 where the request cannot be read at all)
+
+
+class Invalid(ConfideError, ValueError):
+    """A value that the caller must fix."""
+
+    code = "invalid"
+
+
+class AlphabetMismatch(Invalid):
+    """A numeral or character is outside the alphabet."""
+
+    code = "alphabet-mismatch"
+
+
+class DomainTooSmall(Invalid):
+    """The domain has fewer than one million values: too small to hide a value in."""
+
+    code = "domain-too-small"
+
+
+class BrokenJson(Invalid):
+    """The bytes are not one JSON value in UTF-8."""
+
+    code = "broken-json"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that is wrong with a resource.
+
+    Attributes:
+        path: FHIRPath of the place, such as ``Patient.name[0].given``; never a value.
+        kind: A code of FHIR's issue-type value set: ``structure``, ``required``, ``value``,
+            ``code-invalid``, ``invariant``, ``not-found``, ``duplicate``, ``not-supported``,
+            ``too-long``.
+        text: One readable sentence; never a value.
+    """
+
+    path: str
+    kind: str
+    text: str
+
+
+class InvalidResource(Invalid):
+    """A FHIR resource, bundle or search that breaks a rule; ``issues`` says which and where."""
+
+    code = "invalid-resource"
+
+    def __init__(self, issues: list[Issue]) -> None:
+        self.issues = issues
+        first = issues[0]
+        more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
+        super().__init__(f"{first.path}: {first.text}{more}")
+
+    def __reduce__(self) -> tuple[type[InvalidResource], tuple[list[Issue]]]:
+        return (type(self), (self.issues,))
+
+
+class TooLarge(Invalid):
+    """The body is larger than the server reads (HTTP 413)."""
+
+    code = "too-large"
+
+
+class VersionConflict(Invalid):
+    """Somebody else wrote a newer version first (HTTP 409 or 412)."""
+
+    code = "conflict"
+
+
+# Refused: you may not (HTTP 403)
+
+
+class Refused(ConfideError):
+    """The caller may not do this."""
+
+    code = "refused"
+
+
+class AccessDenied(Refused):
+    """Role, purpose, relationship or account state does not allow it."""
+
+    code = "access-denied"
+
+
+class BudgetSpent(Refused):
+    """The credential's exposure budget does not cover it; nothing was revealed."""
+
+    code = "budget-spent"
+
+
+class GrantMismatch(Refused):
+    """The grant in hand is for something else."""
+
+    code = "grant-mismatch"
+
+
+class GrantExpired(Refused):
+    """The grant in hand is too old."""
+
+    code = "grant-expired"
+
+
+# Unknown: no such thing, or not for you (HTTP 404)
+
+
+class Unknown(ConfideError, LookupError):
+    """There is no such thing, or none that the caller may know of."""
+
+    code = "not-found"
+
+
+class Gone(Unknown):
+    """It was here and has been deleted (HTTP 410)."""
+
+    code = "deleted"
+
+
+# Damaged: stored bytes are not ours (HTTP 500, and an incident)
+
+
+class Damaged(ConfideError):
+    """Stored bytes are missing or not as they were written."""
+
+    code = "damaged"
+
+
+class SealBroken(Damaged):
+    """A seal does not open: wrong key, moved blob, or edited bytes."""
+
+    code = "seal-broken"
+
+
+# Unavailable: try later; nothing was revealed (HTTP 503)
+
+
+class Unavailable(ConfideError):
+    """Something that is needed does not answer now; nothing was revealed or half done."""
+
+    code = "unavailable"
+
+
+class KeyUnavailable(Unavailable):
+    """A key cannot be had: the KMS is locked, the keyring is missing, or the key was shredded."""
+
+    code = "key-unavailable"
+
+
+class JournalUnavailable(Unavailable):
+    """The journal cannot be written, so nothing may be revealed."""
+
+    code = "journal-unavailable"
+
+
+class Misconfigured(ConfideError):
+    """The installation is not set up for what was asked; the message says what to do."""
+
+    code = "misconfigured"

@@ -1,0 +1,1 @@
+"""What FHIR R4 says: types, validation, search parameters, compartments. No storage."""

@@ -1,0 +1,1 @@
+"""Data elements, keys, and how whole documents are protected. No Django."""

@@ -1,0 +1,277 @@
+"""FHIR's datatypes that need more than a rule a member: codes, quantities, identifiers, people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from confide.fhir import tables, vocabulary
+from confide.protect import identifiers, rules
+from confide.protect.elements import Element
+from confide.protect.policy import Policy
+from confide.protect.rules import MASKED, Node, Path, Rule, Work
+
+# Ids are always ours: random UUIDs. A reference of any other form may say who it is.
+_OURS = re.compile(
+    r"[A-Z][A-Za-z]+/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"(/_history/[0-9]{1,9})?"
+).fullmatch
+_ZIP = re.compile(r"\d{5}(-?\d{4})?").fullmatch
+# Three-digit ZIP areas of 20,000 people or fewer (2000 census list).
+_SPARSE_ZIP3 = frozenset(
+    "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split()  # noqa: SIM905 reads as the list in the law's guidance
+)
+_PEOPLE = {"Patient": Element.NAME, "RelatedPerson": Element.CONTACT, "Person": Element.CONTACT}
+_SIMPLE_CODING = frozenset({"system", "code", "display"})
+_PHONES = frozenset({"phone", "fax", "sms", "pager"})
+_OLD_AGE = 90
+
+
+def _each(one: Callable[[Any, Path, Work], Any]) -> Rule:
+    def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
+        at = (*path, key)
+        if isinstance(value, list):
+            out[key] = [one(v, (*at, i), work) for i, v in enumerate(value)]
+        else:
+            out[key] = one(value, at, work)
+
+    return rule
+
+
+def _hide(out: dict[str, Any], key: str, value: Any, path: Path, work: Work, element: Element) -> None:
+    rules.primitive(element)(out, key, value, path, work)
+
+
+def public_coding(coding: Mapping[str, Any]) -> bool:
+    """Whether system and code are public ones, so that they say nothing of a person."""
+    system, code = coding.get("system"), coding.get("code")
+    return isinstance(system, str) and isinstance(code, str) and vocabulary.known_code(system, code)
+
+
+def coding(element: Element) -> Rule:
+    """Keep public codes, and their display where it is a public term; seal any other coding whole."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        return protect_coding(value, path, work, element)
+
+    return _each(one)
+
+
+def protect_coding(value: dict[str, Any], path: Path, work: Work, element: Element) -> dict[str, Any]:
+    if not public_coding(value):
+        work.edits.append([path, element, value])
+        return MASKED
+    display = value.get("display")
+    known = display is None or vocabulary.known_display(value["system"], value["code"], display)
+    if known and value.keys() <= _SIMPLE_CODING:
+        return value
+    out: dict[str, Any] = {"system": value["system"], "code": value["code"]}
+    for key, member in value.items():
+        if (key == "display" and known) or key == "userSelected":
+            out[key] = member
+        elif key not in out:
+            work.edits.append([(*path, key), element, member])
+    return out
+
+
+def concept(element: Element) -> Rule:
+    """A CodeableConcept: its codings one by one; its text only where it is a kept display."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        out: dict[str, Any] = {}
+        kept: set[str] = set()
+        for key, member in value.items():
+            if key == "coding":
+                codings = [
+                    protect_coding(c, (*path, key, i), work, element) for i, c in enumerate(member)
+                ]
+                kept = {c["display"] for c in codings if "display" in c}
+                out[key] = codings
+            elif key != "text":
+                work.edits.append([(*path, key), element, member])
+        text = value.get("text")
+        if text is not None:
+            if text in kept:
+                out["text"] = text
+            else:
+                work.edits.append([(*path, "text"), element, text])
+        return out
+
+    return _each(_never_empty(one, element))
+
+
+def _never_empty(one: Callable[[Any, Path, Work], Any], element: Element) -> Callable[[Any, Path, Work], Any]:
+    """An object of which nothing is left gets the data-absent-reason, and loses it when revealed."""
+
+    def filled(value: Any, path: Path, work: Work) -> Any:
+        out = one(value, path, work)
+        if out:
+            return out
+        if "extension" not in value:
+            work.edits.append([(*path, "extension"), element])
+        return MASKED
+
+    return filled
+
+
+def quantity(element: Element, *, age: bool) -> Rule:
+    """Values and comparators are kept; units where they are public; ages of 90 and over are not."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        out: dict[str, Any] = {}
+        system, code = value.get("system"), value.get("code")
+        public = vocabulary.known_ucum(code) if system == "http://unitsofmeasure.org" and isinstance(code, str) else (
+            isinstance(system, str) and isinstance(code, str) and vocabulary.known_code(system, code)
+        )
+        for key, member in value.items():
+            if (
+                (key == "value" and not (age and float(member) >= _OLD_AGE))
+                or key == "comparator"
+                or (key in {"system", "code"} and public)
+                or (key == "unit" and vocabulary.known_unit(member))
+            ):
+                out[key] = member
+            elif key[0] == "_" or key in {"extension", "id"}:
+                work.edits.append([(*path, key), element, member])
+            else:
+                _hide(out, key, member, path, work, element)
+        return out
+
+    return _each(_never_empty(one, element))
+
+
+def reference(element: Element, *, sealed: bool) -> Rule:
+    """References between our own random ids are kept; displays and foreign references are sealed."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        out: dict[str, Any] = {}
+        target = value.get("reference", "")
+        kind = target.partition("/")[0] if isinstance(target, str) else ""
+        for key, member in value.items():
+            if (key == "reference" and (not sealed or _OURS(member))) or (
+                key == "type" and member in tables.RESOURCES
+            ):
+                out[key] = member
+            elif key in {"reference", "type"}:
+                _hide(out, key, member, path, work, element)
+            elif key == "display":
+                work.edits.append([(*path, key), _PEOPLE.get(kind, Element.CONTACT), member])
+            else:
+                work.edits.append([(*path, key), Element.IDENTIFIER if key == "identifier" else element, member])
+        return out
+
+    return _each(_never_empty(one, element))
+
+
+def identifier(policy: Policy, default: Element, concept_rule: Rule, period_rule: Rule) -> Rule:
+    """A stand-in in the same format for the value; the system only where the policy lists it."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        element = identifiers.element_of(value, policy, default)
+        sealed_as = element or default
+        number = rules.keep if element is None else rules.stand_in(element)
+        out: dict[str, Any] = {}
+        for key, member in value.items():
+            if key == "use" or (key == "system" and member in policy.identifier_systems):
+                out[key] = member
+            elif key == "value":
+                number(out, key, member, path, work)
+            elif key == "system":
+                _hide(out, key, member, path, work, sealed_as)
+            elif key == "type":
+                concept_rule(out, key, member, path, work)
+            elif key == "period":
+                period_rule(out, key, member, path, work)
+            else:
+                work.edits.append([(*path, key), sealed_as, member])
+        return out
+
+    return _each(_never_empty(one, default))
+
+
+def contact_point(context: Element | None, period_rule: Rule) -> Rule:
+    """Phones become stand-ins; e-mail addresses and the rest are sealed."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        phone = value.get("system") in _PHONES
+        element = context or (Element.PHONE if phone else Element.EMAIL)
+        out: dict[str, Any] = {}
+        for key, member in value.items():
+            if key in {"system", "use", "rank"}:
+                out[key] = member
+            elif key == "value":
+                (rules.stand_in if phone else rules.primitive)(element)(out, key, member, path, work)
+            elif key == "period":
+                period_rule(out, key, member, path, work)
+            else:
+                work.edits.append([(*path, key), element, member])
+        return out
+
+    return _each(_never_empty(one, context or Element.PHONE))
+
+
+def address(element: Element, period_rule: Rule) -> Rule:
+    """State, country and the first three digits of the ZIP are kept (45 CFR 164.514(b)(2)(i)(B))."""
+
+    def one(value: dict[str, Any], path: Path, work: Work) -> Any:
+        out: dict[str, Any] = {}
+        for key, member in value.items():
+            if (
+                key in {"use", "type"}
+                or (key == "state" and vocabulary.known_state(member))
+                or (key == "country" and vocabulary.known_country(member))
+            ):
+                out[key] = member
+            elif key == "postalCode" and isinstance(member, str) and _ZIP(member):
+                out[key] = "000" if member[:3] in _SPARSE_ZIP3 else member[:3]
+                work.edits.append([(*path, key), element, member])
+            elif key == "period":
+                period_rule(out, key, member, path, work)
+            elif key[0] == "_" or key in {"extension", "id"}:
+                work.edits.append([(*path, key), element, member])
+            else:
+                _hide(out, key, member, path, work, element)
+        return out
+
+    return _each(_never_empty(one, element))
+
+
+def working(kept: Rule, protected: Rule) -> Rule:
+    """Keep what has the use ``work``; protect the others. For a list of ContactPoint or Address."""
+
+    def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
+        members = value if isinstance(value, list) else [value]
+        chosen = kept if all(m.get("use") == "work" for m in members) else protected
+        chosen(out, key, value, path, work)
+
+    return rule
+
+
+def extensions(policy: Policy, element: Element, node: Callable[[], Node]) -> Rule:
+    """Keep the extensions that the policy lists; where any other stands, the whole list is sealed too."""
+    compiled: Node | None = None
+
+    def rule(out: dict[str, Any], key: str, value: list[dict[str, Any]], path: Path, work: Work) -> None:
+        nonlocal compiled
+        if compiled is None:
+            compiled = node()
+        kept = []
+        scratch = Work(None, work.stand_ins, work.oldest_year, work.oldest_class, work.pseudonym)
+        for extension in value:
+            inner = policy.extensions.get(extension.get("url", ""))
+            if inner is None:
+                continue
+            nested = [e for e in extension.get("extension", ()) if e.get("url") in inner]
+            member = {key: v for key, v in extension.items() if key != "extension"}
+            member = rules.protect_object(member, compiled, (), scratch)
+            if nested:
+                member["extension"] = [rules.protect_object(e, compiled, (), scratch) for e in nested]
+            if len(member) > 1:
+                kept.append(member)
+        if kept != value:
+            work.edits.append([(*path, key), element, value])
+        if kept:
+            out[key] = kept
+
+    return rule

@@ -1,0 +1,230 @@
+"""A FHIR resource in, a protected resource out, and the way back.
+
+The protected resource is valid FHIR R4 and carries ``meta.security`` PSEUDED; what was taken out
+lies in one padded seal beside it. The seal's associated data names the practice, the subject whose
+key it is, type, id, version, key version and the SHA-256 of the stored body: a blob that was moved,
+or a body that was edited, does not open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from confide.cipher.derive import frame
+from confide.cipher.seal import pad, unpad
+from confide.errors import Damaged, SealBroken
+from confide.fhir import json
+from confide.protect.elements import Element
+from confide.protect.identifiers import StandIns
+from confide.protect.keyring import Keyring, SubjectKey
+from confide.protect.keystore import KeyUse
+from confide.protect.masks import mask
+from confide.protect.plan import Plan
+from confide.protect.pseudonym import pseudonym
+from confide.protect.rules import Edit, Work, protect_object
+
+PSEUDED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "PSEUDED",
+    "display": "pseudonymized",
+}
+ALL: frozenset[Element] = frozenset(Element)
+_MARKED, _PLAIN = b"\x01", b"\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a protected resource belongs; part of its seal.
+
+    Attributes:
+        subject: Whose data key seals it: a patient's random id, or the resource's own.
+    """
+
+    practice: str
+    subject: str
+    type: str
+    id: str
+    version: int
+
+    def aad(self, key_version: int, body_sha256: bytes) -> bytes:
+        return frame("resource", self.practice, self.subject, self.type, self.id, self.version, key_version, body_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """What may be stored.
+
+    Attributes:
+        body: A valid FHIR resource as JSON, exact bytes.
+        seal: What was taken out, sealed; empty where nothing was and the type is a kept one.
+        sha256: Of the body, 32 bytes.
+        elements: The data elements that were taken out.
+        resource: The body as JSON values.
+    """
+
+    body: bytes
+    seal: bytes
+    sha256: bytes
+    elements: frozenset[Element]
+    resource: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A resource with some elements clear.
+
+    Attributes:
+        resource: FHIR JSON.
+        shown: Elements that are clear or masked in it and were hidden at rest.
+        hidden: Elements that are still hidden.
+    """
+
+    resource: dict[str, Any]
+    shown: frozenset[Element]
+    hidden: frozenset[Element]
+
+
+class Protector:
+    """Protects and reveals the documents of one practice."""
+
+    def __init__(self, plan: Plan, keyring: Keyring) -> None:
+        self._plan = plan
+        self._keyring = keyring
+        self._stand_ins = StandIns(keyring.use(KeyUse.FF1))
+        self._pseudonyms = keyring.use(KeyUse.PSEUDONYM)
+
+    def sealed_type(self, resource_type: str) -> bool:
+        """Whether a resource of this type always has a seal."""
+        return resource_type not in self._plan.policy.kept_types
+
+    def identifies(self, resource: dict[str, Any], today: date) -> bool:
+        """Whether anything in the resource may not be stored clear."""
+        return bool(self._hide(resource, None, "", today)[1])
+
+    def _hide(
+        self, resource: dict[str, Any], key: SubjectKey | None, subject: str, today: date
+    ) -> tuple[dict[str, Any], list[Edit]]:
+        policy = self._plan.policy
+        names = pseudonym(self._pseudonyms, subject) if resource["resourceType"] == "Patient" else ("", "")
+        work = Work(key, self._stand_ins, today.year - policy.oldest_age, policy.oldest_class, names)
+        return protect_object(resource, self._plan.root(resource["resourceType"]), (), work), work.edits
+
+    def protect(self, resource: dict[str, Any], place: Place, key: SubjectKey, today: date) -> Protected:
+        """Take out of *resource* what identifies, and seal it.
+
+        Args:
+            resource: A valid FHIR resource whose id is ours; not changed.
+            place: Where it will be stored.
+            key: The subject's data key.
+            today: For the class of 90 and over.
+
+        Raises:
+            KeyUnavailable: The practice's keys cannot be had; nothing was protected.
+        """
+        hidden, edits = self._hide(resource, key, place.subject, today)
+        marked = False
+        if edits:
+            marked = _mark(hidden)
+        body = json.format(hidden)
+        sha256 = hashlib.sha256(body).digest()
+        secret = (_MARKED if marked else _PLAIN) + (json.format(edits) if edits else b"[]")
+        seal = key.sealing.seal(pad(secret), place.aad(self._keyring.version, sha256))
+        version = self._keyring.version.to_bytes(2, "big")
+        return Protected(body, version + seal, sha256, frozenset(e[1] for e in edits), hidden)
+
+    def reveal(
+        self,
+        body: bytes,
+        seal: bytes,
+        place: Place,
+        key: SubjectKey,
+        clear: Collection[Element] = ALL,
+        masked: Collection[Element] = frozenset(),
+    ) -> Revealed:
+        """Put back what *clear* names, and masks of what *masked* names.
+
+        Raises:
+            SealBroken: The body or the seal is not what was stored, or lies in another place.
+        """
+        key_version = int.from_bytes(seal[:2], "big")
+        sha256 = hashlib.sha256(body).digest()
+        secret = unpad(key.sealing.open(seal[2:], place.aad(key_version, sha256)))
+        resource: dict[str, Any] = json.parse(body)
+        try:
+            edits = json.parse(secret[1:])
+            shown, hidden = self._apply(resource, edits, key, frozenset(clear), frozenset(masked))
+        except (KeyError, IndexError, TypeError, ValueError) as problem:
+            if isinstance(problem, Damaged):
+                raise
+            msg = "the edits in a seal do not fit its body"
+            raise SealBroken(msg) from None
+        if not hidden and secret[:1] == _MARKED:
+            _unmark(resource)
+        return Revealed(resource, shown, hidden)
+
+    def _apply(
+        self,
+        resource: dict[str, Any],
+        edits: list[Edit],
+        key: SubjectKey,
+        clear: frozenset[Element],
+        masked: frozenset[Element],
+    ) -> tuple[frozenset[Element], frozenset[Element]]:
+        shown: set[Element] = set()
+        hidden: set[Element] = set()
+        # What protection put there goes first: an original of the same name may follow.
+        for path, name, *value in edits:
+            if not value and name in clear:
+                _at(resource, path).pop(path[-1], None)
+        for path, name, *value in edits:
+            if not value:
+                continue
+            element = Element(name)
+            if element in clear:
+                parent = _at(resource, path)
+                parent[path[-1]] = self._original(parent, path[-1], element, value, key)
+                shown.add(element)
+                continue
+            hidden.add(element)
+            if element in masked:
+                parent = _at(resource, path)
+                mask_of = mask(element, self._original(parent, path[-1], element, value, key))
+                if mask_of is not None:
+                    parent[path[-1]] = mask_of
+                    shown.add(element)
+        return frozenset(shown), frozenset(hidden)
+
+    def _original(self, parent: Any, last: str | int, element: Element, value: list[Any], key: SubjectKey) -> Any:
+        if len(value) == 1:
+            return value[0]
+        return self._stand_ins.reveal(parent[last], value[1], key.tweak(element))
+
+
+def _at(resource: dict[str, Any], path: list[Any]) -> Any:
+    node: Any = resource
+    for step in path[:-1]:
+        node = node[step]
+    return node
+
+
+def _mark(resource: dict[str, Any]) -> bool:
+    """Label the resource PSEUDED; False where it carried the label when it came."""
+    meta = resource.setdefault("meta", {})
+    labels = meta.get("security", [])
+    if any(label.get("code") == "PSEUDED" for label in labels):
+        return False
+    meta["security"] = [*labels, PSEUDED]
+    return True
+
+
+def _unmark(resource: dict[str, Any]) -> None:
+    meta = resource.get("meta", {})
+    meta["security"] = [label for label in meta.get("security", []) if label.get("code") != "PSEUDED"]
+    if not meta["security"]:
+        del meta["security"]
+    if not meta:
+        resource.pop("meta", None)

@@ -1,0 +1,149 @@
+"""The one-box patient finder: a name, a birth date, a phone number, an MRN, or parts of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from confide.access.decide import Grant
+from confide.errors import AccessDenied
+from confide.protect.elements import Element
+from confide.records import identities
+from confide.records.charts import Charts
+from confide.records.models import IdentifierDigest, Resource
+from confide.records.rows import View, parse_id, some
+from confide.vault.index import IdentityIndex, Key, digits, words
+from confide.records.search import Indexes
+
+MOST_SHOWN = 20
+MOST_BY_ONE_TERM = 5
+"""With one term alone nothing is shown until at most this many match: type-ahead is asking, too."""
+
+_FEWEST_DIGITS = 4
+_FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2} [A-Za-z]{3,9} \d{4}")
+_NUMBER = re.compile(r"\+?\(?\d[\d\-().]{3,}")
+_SHOWN = frozenset({Element.NAME, Element.BIRTH_DATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the finder shows.
+
+    Attributes:
+        views: Patients, their name and birth date as the grant allows.
+        too_many: More match than may be shown; another term is needed.
+        empty: Nothing was asked.
+    """
+
+    views: list[View]
+    too_many: bool = False
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A finder's text, taken apart."""
+
+    names: tuple[str, ...]
+    dates: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names) + len(self.dates) + len(self.numbers)
+
+
+def parse(text: str) -> Terms:
+    """Take a finder's text apart: dates in the usual writings, numbers, and words of names."""
+    dates, numbers = [], []
+    for match in _DATE.findall(text):
+        parsed = _date(match)
+        if parsed:
+            dates.append(parsed.isoformat())
+            text = text.replace(match, " ")
+    for match in _NUMBER.findall(text):
+        if len(digits(match)) >= _FEWEST_DIGITS:
+            numbers.append(match)
+            text = text.replace(match, " ")
+    return Terms(tuple(words(text)), tuple(dates), tuple(numbers))
+
+
+def _date(text: str) -> date | None:
+    for form in _FORMATS:
+        try:
+            return datetime.strptime(text, form).date()  # noqa: DTZ007 a birth date has no time zone
+        except ValueError:
+            continue
+    return None
+
+
+class Finder:
+    """Finds patients for people at a desk."""
+
+    def __init__(self, charts: Charts, indexes: Indexes) -> None:
+        self._charts = charts
+        self._indexes = indexes
+
+    def find(self, grant: Grant, text: str) -> Finding:
+        """Find patients by any mix of name parts, birth date, phone and record number.
+
+        Args:
+            grant: For searching; must show names clear.
+            text: As typed; at most 200 characters are read.
+
+        Raises:
+            AccessDenied: The role does not find people by what identifies them.
+        """
+        terms = parse(text[:200])
+        if not len(terms):
+            return Finding([], empty=True)
+        if Element.NAME not in grant.clear or (terms.dates and Element.BIRTH_DATE not in grant.clear):
+            msg = "finding people by name or birth date is not for this role"
+            raise AccessDenied(msg)
+        index = self._indexes(grant.practice)
+        index.catch_up()
+        ids = self.matches(grant, index, terms)
+        if len(ids) > (MOST_BY_ONE_TERM if len(terms) == 1 else MOST_SHOWN):
+            return Finding([], too_many=True)
+        listed = [parse_id(i) for i in sorted(ids)]
+        asked = self._asked(terms) & grant.clear
+        listed = listed[: self._charts.vault.asked(grant, [str(i) for i in listed], asked)]
+        rows = Resource.objects.filter(practice=grant.practice, type="Patient", deleted=False)
+        views = self._charts.views(grant, list(some(rows, listed)), _SHOWN)
+        return Finding(sorted(views, key=_by_name))
+
+    def matches(self, grant: Grant, index: IdentityIndex, terms: Terms) -> set[str]:
+        """Ids of the patients that have every term; nothing is shown or charged here."""
+        groups = [index.prefix(Key.NAME, w) for w in terms.names]
+        groups += [index.exact(Key.BIRTH_DATE, d) for d in terms.dates]
+        groups += [self._by_number(grant, index, n) for n in terms.numbers]
+        return set.intersection(*groups) if groups else set()
+
+    def _by_number(self, grant: Grant, index: IdentityIndex, text: str) -> set[str]:
+        found: set[str] = set()
+        if Element.PHONE in grant.clear:
+            found |= index.prefix(Key.PHONE, digits(text)[-10:])
+        kinds = [e for e in identities.SEARCHABLE if e in grant.clear]
+        if kinds:
+            keyring = self._charts.vault.keyring(grant.practice)
+            wanted = [identities.digest(keyring, e, text) for e in kinds]
+            rows = IdentifierDigest.objects.filter(practice=grant.practice, digest__in=wanted)
+            found |= {str(i) for i in rows.values_list("patient", flat=True)}
+        return found
+
+    @staticmethod
+    def _asked(terms: Terms) -> frozenset[Element]:
+        asked = set()
+        if terms.names:
+            asked.add(Element.NAME)
+        if terms.dates:
+            asked.add(Element.BIRTH_DATE)
+        if terms.numbers:
+            asked |= {Element.PHONE, Element.MRN}
+        return frozenset(asked)
+
+
+def _by_name(view: View) -> tuple[list[str], str]:
+    name = (view.body or {}).get("name", [{}])[0]
+    return words(f"{name.get('family', '')} {' '.join(name.get('given', []))}"), view.id

@@ -1,0 +1,194 @@
+"""Writing: drafts become protected rows, terms, digests and journal entries.
+
+``prepare`` does the slow part (keys, protection, hashing) before the transaction; ``commit`` writes
+everything in the caller's transaction, so that a draft is stored whole or not at all.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError
+from django.db.models import F
+
+from confide.access.decide import Grant
+from confide.errors import VersionConflict
+from confide.protect.documents import Place, Protected
+from confide.protect.keyring import SubjectKey
+from confide.protect.owners import owners
+from confide.records import bulk, identities, terms
+from confide.records.models import (
+    ChangeCounter,
+    IdentifierDigest,
+    PatientChange,
+    Resource,
+    Superseded,
+    Term,
+)
+from confide.records.rows import bits, document
+from confide.vault.door import Clock, Vault
+
+_COPIED = ("practice", "type", "version", "subject", "patients", "elements", "body", "seal", "updated", "deleted", "id")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A resource to be written.
+
+    Attributes:
+        resource: Valid clear FHIR JSON, its references resolved; None deletes.
+        replaces: The row that it replaces; None where it is new.
+    """
+
+    type: str
+    id: uuid.UUID
+    resource: dict[str, Any] | None
+    replaces: Resource | None = None
+
+    @property
+    def version(self) -> int:
+        return self.replaces.version + 1 if self.replaces else 1
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A draft that is ready to be stored."""
+
+    draft: Draft
+    row: Resource
+    terms: set[int]
+    digests: list[bytes]
+    sha256: bytes
+
+
+class Writer:
+    """Writes drafts of one vault's practices."""
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault = vault
+        self._clock = clock
+
+    def prepare(self, grant: Grant, drafts: Sequence[Draft]) -> list[Prepared]:
+        """Protect *drafts*.
+
+        Raises:
+            AccessDenied: The grant does not cover an element of one of them.
+            KeyUnavailable: No key, no write.
+        """
+        now = self._clock()
+        stamped = [_stamp(d, now) for d in drafts]
+        policy = self._vault.plan.policy
+        whose = [owners(policy, r) if r is not None else () for r in stamped]
+        keys = self._vault.subject_keys(grant, {p for some in whose for p in some})
+        return [
+            self._one(grant, d, r, patients, keys, now)
+            for d, r, patients in zip(drafts, stamped, whose, strict=True)
+        ]
+
+    def _one(
+        self,
+        grant: Grant,
+        draft: Draft,
+        resource: dict[str, Any] | None,
+        patients: tuple[str, ...],
+        keys: dict[str, SubjectKey],
+        now: datetime,
+    ) -> Prepared:
+        row = Resource(
+            id=draft.id, practice=grant.practice, type=draft.type, version=draft.version, updated=now,
+            subject="", patients=" ".join(patients), elements=0, body=b"", seal=b"",
+        )  # fmt: skip
+        if resource is None:
+            row.deleted = True
+            return Prepared(draft, row, set(), [], b"")
+        protected = self._protect(grant, draft, resource, patients, keys)
+        row.subject, row.body, row.seal = protected[0], protected[1].body, protected[1].seal
+        row.elements = bits(protected[1].elements)
+        digests = identities.digests(self._vault.keyring(grant.practice), policy=self._vault.plan.policy, patient=resource)
+        found = terms.terms(grant.practice, patients, protected[1].resource)
+        return Prepared(draft, row, found, digests, protected[1].sha256)
+
+    def _protect(
+        self,
+        grant: Grant,
+        draft: Draft,
+        resource: dict[str, Any],
+        patients: tuple[str, ...],
+        keys: dict[str, SubjectKey],
+    ) -> tuple[str, Protected]:
+        id_ = str(draft.id)
+        if len(patients) == 1:
+            subject, key = patients[0], keys[patients[0]]
+        else:
+            kept = None if patients else self._vault.keep(grant, resource)
+            if kept is not None:
+                return "", kept
+            subject, key = id_, self._vault.shared_key(grant, id_, patients)
+        place = Place(grant.practice, subject, draft.type, id_, draft.version)
+        return subject, self._vault.protect(grant, place, key, resource)
+
+    def commit(self, grant: Grant, prepared: Sequence[Prepared]) -> None:
+        """Store what was prepared, in the caller's transaction.
+
+        Raises:
+            VersionConflict: Somebody else wrote one of the resources in the meantime.
+            JournalUnavailable: The journal cannot be written; the transaction must be rolled back.
+        """
+        new = [p for p in prepared if p.draft.replaces is None]
+        try:
+            bulk.insert(Resource, _COPIED, ([getattr(p.row, name) for name in _COPIED] for p in new))
+        except IntegrityError:
+            msg = "somebody else wrote the same resource just now"
+            raise VersionConflict(msg) from None
+        for p in prepared:
+            if p.draft.replaces is not None:
+                _replace(p, p.draft.replaces)
+        terms.insert((key, p.draft.id) for p in prepared for key in p.terms)
+        bulk.insert(
+            IdentifierDigest,
+            ("practice", "digest", "patient"),
+            ((grant.practice, d, p.draft.id) for p in prepared for d in p.digests),
+        )
+        _number(grant.practice, [p.draft.id for p in prepared if p.draft.type == "Patient"])
+        self._vault.written(grant, [(document(p.row), p.sha256) for p in prepared])
+
+
+def _stamp(draft: Draft, now: datetime) -> dict[str, Any] | None:
+    """A copy with our id, version and time."""
+    if draft.resource is None:
+        return None
+    meta = {
+        **draft.resource.get("meta", {}),
+        "versionId": str(draft.version),
+        "lastUpdated": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return {**draft.resource, "id": str(draft.id), "meta": meta}
+
+
+def _replace(p: Prepared, before: Resource) -> None:
+    Superseded.objects.create(**{name: getattr(before, name) for name in _COPIED})
+    fields = {name: getattr(p.row, name) for name in _COPIED if name not in {"id", "practice", "type"}}
+    if not Resource.objects.filter(pk=before.pk, version=before.version).update(**fields):
+        msg = "somebody else wrote a newer version just now"
+        raise VersionConflict(msg)
+    Term.objects.filter(resource=before.pk).delete()
+    IdentifierDigest.objects.filter(patient=before.pk).delete()
+
+
+def _number(practice: str, patients: Sequence[uuid.UUID]) -> None:
+    """Give changed patients the practice's next numbers; the identity index reads on from them."""
+    if not patients:
+        return
+    counters = ChangeCounter.objects.filter(pk=practice)
+    if not counters.update(number=F("number") + len(patients)):
+        ChangeCounter.objects.get_or_create(pk=practice)
+        counters.update(number=F("number") + len(patients))
+    last = counters.values_list("number", flat=True)[0]
+    first = last - len(patients) + 1
+    PatientChange.objects.bulk_create(
+        PatientChange(practice=practice, number=first + i, patient=p) for i, p in enumerate(patients)
+    )

@@ -1,0 +1,1 @@
+"""HTTP: FHIR API, pages, sign-in."""

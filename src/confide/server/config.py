@@ -1,0 +1,263 @@
+"""The configuration: ``confide.toml`` in the data folder, and the environment, which wins. No Django here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from confide.errors import Misconfigured
+
+FILE: Final = "confide.toml"
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How this installation is set up.
+
+    Attributes:
+        data: The data folder.
+        database_url: Where the records are.
+        keys_database_url: Where the wrapped keys are; a store of its own.
+        keyring: The KMS key file; outside the data folder, so that a copy of the data is without it.
+        host: The address to listen on.
+        port: The port to listen on.
+        allowed_hosts: Names by which the server may be addressed.
+        log_level: One of ``LEVELS``.
+        plain_http: Cookies travel without TLS; only on loopback.
+        demo: A practice of synthetic people, on one machine; rules for real keys are relaxed.
+        body_limit: Bytes of a request's body that are read at most.
+        code_systems: URLs of the practice's own code systems, whose codes are accepted.
+        client_ceiling_patients: Patients a day that an operator may give an OAuth client at most.
+        passphrase: Opens a key file that has one; from the environment only.
+    """
+
+    data: Path
+    database_url: str = field(repr=False)
+    keys_database_url: str = field(repr=False)
+    keyring: Path
+    host: str = "127.0.0.1"
+    port: int = 8100
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    log_level: str = "INFO"
+    plain_http: bool = False
+    demo: bool = False
+    body_limit: int = 64 * 1024 * 1024
+    code_systems: tuple[str, ...] = ()
+    client_ceiling_patients: int = 150
+    passphrase: str | None = field(default=None, repr=False)
+
+    @property
+    def secret(self) -> Path:
+        """The file with the key that signs sessions: beside the keyring, never in a database."""
+        return self.keyring.parent / "session.key"
+
+    def check(self) -> None:
+        """Refuse to serve an installation that gives itself away.
+
+        Raises:
+            Misconfigured: The first thing that is wrong, and what to do.
+        """
+        if self.plain_http and self.host not in LOOPBACK:
+            raise Misconfigured("plain_http is for loopback only (remove it, or set host to 127.0.0.1)")
+        if not self.demo and self.keyring.resolve().is_relative_to(self.data.resolve()):
+            raise Misconfigured(
+                "the keyring lies in the data folder (move it, and set keyring in confide.toml)"
+            )
+        read_secret(self.secret)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text is wanted")
+    return value
+
+
+def _switch(value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError("true or false is wanted")
+
+
+def _number(lowest: int, highest: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError("a whole number is wanted")  # noqa: TRY004 - one family for read()
+        try:
+            number = int(value)
+        except ValueError:
+            raise ValueError("a whole number is wanted") from None
+        if not lowest <= number <= highest:
+            raise ValueError(f"a number from {lowest} to {highest} is wanted")
+        return number
+
+    return read
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError("a list of texts is wanted")
+    return tuple(name.strip() for name in names)
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if "*" in names:
+        raise ValueError("name the hosts, for * lets anyone forge links")
+    return names
+
+
+def _level(value: Any) -> str:
+    level = str(value).upper()
+    if level not in LEVELS:
+        raise ValueError(f"one of {', '.join(LEVELS)} is wanted")
+    return level
+
+
+# Where each setting stands in the file, its variable in the environment, and how it is read.
+SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
+    "database_url": ("database.url", "DATABASE_URL", _text),
+    "keys_database_url": ("database.keys_url", "KEYS_DATABASE_URL", _text),
+    "keyring": ("keys.keyring", "CONFIDE_KEYRING", _text),
+    "host": ("server.host", "CONFIDE_HOST", _text),
+    "port": ("server.port", "CONFIDE_PORT", _number(1, 65535)),
+    "allowed_hosts": ("server.allowed_hosts", "CONFIDE_ALLOWED_HOSTS", _hosts),
+    "log_level": ("server.log_level", "CONFIDE_LOG_LEVEL", _level),
+    "plain_http": ("server.plain_http", "CONFIDE_PLAIN_HTTP", _switch),
+    "demo": ("server.demo", "CONFIDE_DEMO", _switch),
+    "body_limit": ("server.body_limit", "CONFIDE_BODY_LIMIT", _number(1024, 2**31)),
+    "code_systems": ("fhir.code_systems", "CONFIDE_CODE_SYSTEMS", _names),
+    "client_ceiling_patients": (
+        "budget.client_ceiling_patients",
+        "CONFIDE_CLIENT_CEILING_PATIENTS",
+        _number(0, 10**9),
+    ),
+}
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration of the installation in ``CONFIDE_DATA``, by default ``~/.confide``.
+
+    A missing file is an installation with the defaults: ``confide init`` reads it before it writes one.
+
+    Raises:
+        Misconfigured: The file or a variable is wrong. The message names the setting, never its value.
+    """
+    data = Path(environ.get("CONFIDE_DATA") or Path.home() / ".confide").expanduser().absolute()
+    written = _flatten(_load(data / FILE))
+    values: dict[str, Any] = {
+        "database_url": _sqlite(data / "confide.sqlite3"),
+        "keys_database_url": _sqlite(data / "keys.sqlite3"),
+        "keyring": str(data.with_name(f"{data.name}-keys") / "keyring.json"),
+    }
+    for name, (place, variable, parse) in SETTINGS.items():
+        source, value = (
+            (variable, environ[variable]) if environ.get(variable) else (place, written.pop(place, None))
+        )
+        written.pop(place, None)
+        if value is not None:
+            try:
+                values[name] = parse(value)
+            except ValueError as error:
+                raise Misconfigured(f"{source}: {error}") from None
+    if written:
+        raise Misconfigured(f"{FILE}: {min(written)} is not a setting (see docs/operations.md)")
+    values["keyring"] = data / Path(values["keyring"]).expanduser()
+    return Config(data=data, passphrase=environ.get("CONFIDE_PASSPHRASE") or None, **values)
+
+
+def format(config: Config) -> str:
+    """Write *config* as ``confide.toml``: what differs from the defaults. ``read`` is the inverse.
+
+    Database addresses may hold passwords, so the file is for its owner's eyes.
+    """
+    defaults = {item.name: item.default for item in fields(Config)}
+    tables: dict[str, list[str]] = {}
+    for name, (place, _, _) in SETTINGS.items():
+        value = getattr(config, name)
+        if value != defaults[name]:
+            table, key = place.split(".")
+            tables.setdefault(table, []).append(f"{key} = {_toml(value)}")
+    return "\n".join(
+        f"[{table}]\n" + "".join(f"{line}\n" for line in lines) for table, lines in tables.items()
+    )
+
+
+def create_secret(path: Path) -> None:
+    """Make the key that signs sessions, in a file that only its owner reads; an existing one stays.
+
+    Losing it signs everybody out, and nothing else.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(64))
+
+
+def read_secret(path: Path) -> str:
+    """Return the key that signs sessions.
+
+    Raises:
+        Misconfigured: There is none, it is too short, or others can read it.
+    """
+    try:
+        with path.open() as file:
+            mode, secret = os.fstat(file.fileno()).st_mode, file.read().strip()
+    except OSError:
+        raise Misconfigured(f"the session key {path} cannot be read (run confide init)") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Misconfigured(f"the session key {path} can be read by others (chmod 600 it)")
+    if len(secret) < 50:
+        raise Misconfigured(f"the session key {path} is too short (remove it, and run confide init)")
+    return secret
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read ({type(error).__name__})") from None
+    except ValueError:
+        raise Misconfigured(f"{path} is not TOML in UTF-8 (check quotes and brackets)") from None
+
+
+def _flatten(tables: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for table, value in tables.items():
+        if isinstance(value, dict):
+            flat |= {f"{table}.{key}": item for key, item in value.items()}
+        else:
+            flat[table] = value
+    return flat
+
+
+def _sqlite(path: Path) -> str:
+    return f"sqlite:///{quote(str(path))}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,141 @@
+"""Django's settings, made from the configuration. Everything that is unsafe is off, and stays off."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from confide.errors import Misconfigured
+from confide.server import config, databases
+from confide.server import logging as log
+
+CONFIG = config.read()
+_HERE = Path(__file__).parent
+
+# The program
+
+DEBUG = False  # there is no switch for it: Django's error pages show values
+ROOT_URLCONF = "confide.server.urls"
+WSGI_APPLICATION = "confide.server.wsgi.application"
+INSTALLED_APPS = [
+    "confide.server",
+    "confide.records",
+    "confide.vault",
+    "confide.audit",
+    "confide.access",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# What is kept where
+
+DATABASES = {
+    "default": databases.parse(CONFIG.database_url),
+    "keys": databases.parse(CONFIG.keys_database_url),
+}
+DATABASE_ROUTERS = ["confide.server.databases.KeysRouter"]
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # uploads are never files
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True  # served from the package: there is no folder to collect into
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = CONFIG.body_limit
+DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.body_limit
+CONFIDE_CLIENT_CEILING_PATIENTS = CONFIG.client_ceiling_patients
+
+# Who signs in
+
+AUTH_USER_MODEL = "access.Account"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    # Source: NIST SP 800-63B-4 section 3.1.1.2: 15 characters where the password stands alone, no
+    # composition rules, and a list of passwords that are too common.
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 15},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "confide.server.adapter.Adapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PRESERVE_USERNAME_CASING = False
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"  # nothing leaves by mail
+
+# Sessions, cookies and headers
+
+try:
+    SECRET_KEY = config.read_secret(CONFIG.secret)
+except Misconfigured:
+    # Commands run before there is one, and sign nothing that outlives them; `serve` asks Config.check.
+    SECRET_KEY = secrets.token_urlsafe(64)
+ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
+_TLS = not (CONFIG.plain_http and CONFIG.host in config.LOOPBACK)
+SECURE_SSL_REDIRECT = _TLS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _TLS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_NAME = "__Host-session" if _TLS else "session"  # __Host-: Secure, this host only, path /
+SESSION_COOKIE_SECURE = _TLS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+CSRF_COOKIE_NAME = "__Host-csrf" if _TLS else "csrf"
+CSRF_COOKIE_SECURE = _TLS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # not in a cookie
+
+# Language, time, logs
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOGGING = log.configuration(CONFIG.log_level)

@@ -1,0 +1,285 @@
+"""The one door to clear values: no grant, no budget or no journal entry, no value.
+
+The order is always the same: the grant is asked, the budget pays and the journal writes in one
+durable transaction, and only when that is committed is a seal opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from django.db import DatabaseError, transaction
+
+from confide.access import budget
+from confide.access.decide import Grant
+from confide.access.roles import Action, Form
+from confide.audit.journal import Entry, Journal, entry_for
+from confide.errors import AccessDenied, Damaged, GrantMismatch, JournalUnavailable
+from confide.fhir import json
+from confide.protect.documents import Place, Protected, Protector, Revealed
+from confide.protect.elements import Element
+from confide.protect.keyring import Keyring, SubjectKey
+from confide.protect.keystore import DataKeys
+from confide.protect.kms import Kms
+from confide.protect.plan import Plan
+
+Clock = Callable[[], datetime]
+_NONE: frozenset[Element] = frozenset()
+_WRITING = frozenset({Action.WRITE, Action.IMPORT})
+_SHOWING = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored resource, as the vault sees it.
+
+    Attributes:
+        place: Where it belongs; part of its seal.
+        patients: The patients in whose compartments it lies.
+        body: The protected resource, exact bytes.
+        seal: What was taken out of it; empty only where nothing was and its type is a kept one.
+        elements: The data elements in the seal.
+    """
+
+    place: Place
+    patients: tuple[str, ...]
+    body: bytes
+    seal: bytes
+    elements: frozenset[Element]
+
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """Whose exposure it is when it is shown: the patients', or its own subject's."""
+        return self.patients or ((self.place.subject,) if self.place.subject else ())
+
+
+class Vault:
+    """Protects what goes in; reveals what a grant, a budget and the journal let out.
+
+    Args:
+        kms: Holds the root key; asked once a practice and process.
+        store: The wrapped keys.
+        journal: Where every reveal is written first.
+        plan: The compiled at-rest policy.
+        clock: Returns now, aware UTC.
+    """
+
+    def __init__(self, kms: Kms, store: DataKeys, journal: Journal, plan: Plan, clock: Clock) -> None:
+        self._kms = kms
+        self._store = store
+        self._journal = journal
+        self._plan = plan
+        self._clock = clock
+        self._practices: dict[str, tuple[Keyring, Protector]] = {}
+        self._lock = Lock()
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+    def found(self, practice: str) -> None:
+        """Make the keys of a new practice; a second call changes nothing."""
+        Keyring.found(self._kms, self._store, practice)
+
+    def _unlocked(self, practice: str) -> tuple[Keyring, Protector]:
+        with self._lock:
+            unlocked = self._practices.get(practice)
+            if unlocked is None:
+                keyring = Keyring(self._kms, self._store, practice)
+                unlocked = self._practices[practice] = (keyring, Protector(self._plan, keyring))
+            return unlocked
+
+    def keyring(self, practice: str) -> Keyring:
+        """The practice's unlocked keys, for the vault's own parts."""
+        return self._unlocked(practice)[0]
+
+    # In
+
+    def subject_keys(self, grant: Grant, patients: Iterable[str]) -> dict[str, SubjectKey]:
+        """Make the keys of patients that have none yet, and return all of them."""
+        return self.keyring(grant.practice).create(patients)
+
+    def shared_key(self, grant: Grant, subject: str, patients: Sequence[str]) -> SubjectKey:
+        """The key of a resource of no patient or of several."""
+        return self.keyring(grant.practice).create_shared(subject, patients)
+
+    def protect(self, grant: Grant, place: Place, key: SubjectKey, resource: dict[str, Any]) -> Protected:
+        """Take out of a valid resource what identifies, and seal it.
+
+        Raises:
+            GrantMismatch: The grant is not for writing here.
+            KeyUnavailable: No key, no write.
+        """
+        now = self._clock()
+        if grant.action not in _WRITING or place.practice != grant.practice:
+            msg = "the grant is not for writing here"
+            raise GrantMismatch(msg)
+        grant.require(grant.action, None if grant.patients is None else place.subject, now)
+        protected = self._unlocked(grant.practice)[1].protect(resource, place, key, now.date())
+        if not protected.elements <= grant.clear:
+            msg = "your role may not write every element that this resource holds"
+            raise AccessDenied(msg)
+        return protected
+
+    def keep(self, grant: Grant, resource: dict[str, Any]) -> Protected | None:
+        """Return a resource that holds nothing to protect, as it is stored without key and seal.
+
+        None where its type is always sealed, or where it holds something personal.
+        """
+        protector = self._unlocked(grant.practice)[1]
+        if protector.sealed_type(resource["resourceType"]) or protector.identifies(resource, self._clock().date()):
+            return None
+        body = json.format(resource)
+        return Protected(body, b"", hashlib.sha256(body).digest(), frozenset(), resource)
+
+    def written(self, grant: Grant, documents: Iterable[tuple[Document, bytes]]) -> None:
+        """Journal writes, in the caller's transaction: (document, SHA-256 of its body)."""
+        now = self._clock()
+        self._append(
+            entry_for(grant, now, patient=patient, body_sha256=sha256, **_what(d))
+            for d, sha256 in documents
+            for patient in d.patients or ("",)
+        )
+
+    # Out
+
+    def reveal(self, grant: Grant, documents: Sequence[Document], elements: frozenset[Element]) -> list[Revealed]:
+        """Show *elements* of *documents* in the form that the grant allows, in order.
+
+        What the grant does not show, or the budget does not cover, stays a stand-in. Commits its own
+        transaction before anything is opened.
+
+        Args:
+            grant: For reading or revealing these documents' patients.
+            documents: In the order in which they are paid for.
+            elements: What is asked for; the grant may allow less.
+
+        Raises:
+            GrantMismatch, GrantExpired: The grant is not for this.
+            JournalUnavailable: The journal cannot be written; nothing was revealed.
+            Damaged: A seal is missing or does not open; recorded as shown, nothing was revealed.
+        """
+        now = self._clock()
+        if grant.action not in _SHOWING:
+            msg = "the grant is not for showing anything"
+            raise GrantMismatch(msg)
+        for document in documents:
+            if document.place.practice != grant.practice:
+                msg = "the grant is for another practice"
+                raise GrantMismatch(msg)
+            for patient in document.exposed:
+                grant.require(grant.action, patient, now)
+        forms = {e: grant.form(e) for e in elements}
+        clear = frozenset(e for e, form in forms.items() if form is Form.CLEAR)
+        masked = frozenset(e for e, form in forms.items() if form is Form.MASKED)
+        paid = self._pay(grant, documents, clear, masked, now)
+        return [
+            self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE)
+            for i, d in enumerate(documents)
+        ]
+
+    def _pay(
+        self,
+        grant: Grant,
+        documents: Sequence[Document],
+        clear: frozenset[Element],
+        masked: frozenset[Element],
+        now: datetime,
+    ) -> int:
+        """Charge the budget and write the journal; return how many documents, in order, are paid."""
+        shown = [
+            {
+                **{e: Form.CLEAR for e in d.elements & clear},
+                **{e: Form.MASKED for e in d.elements & masked},
+            }
+            for d in documents
+        ]
+        if not any(shown):
+            return len(documents)
+        charges: list[budget.Charge] = []
+        last_group: list[int] = []
+        groups, previous = 0, None
+        for d, what in zip(documents, shown, strict=True):
+            for patient in d.exposed if what else ():
+                groups += patient != previous
+                previous = patient
+                charges += [(patient, e, form) for e, form in what.items()]
+            last_group.append(groups)
+        with self._durable():
+            paid_groups = budget.reserve(grant, charges, now)
+            paid = sum(1 for group in last_group if group <= paid_groups)
+            self._append(
+                entry_for(grant, now, patient=patient, elements=what, **_what(d))
+                for d, what in zip(documents[:paid], shown[:paid], strict=True)
+                if what
+                for patient in d.patients or ("",)
+            )
+        return paid
+
+    def asked(self, grant: Grant, patients: Sequence[str], elements: frozenset[Element]) -> int:
+        """Charge for what is learned by asking; return how many of *patients*, in order, are paid."""
+        if not elements or not patients:
+            return len(patients)
+        now = self._clock()
+        with self._durable():
+            paid = budget.reserve(grant, [(p, e, Form.CLEAR) for p in patients for e in elements], now)
+            what = dict.fromkeys(elements, Form.SEARCHED)
+            self._append(entry_for(grant, now, patient=p, elements=what) for p in patients[:paid])
+        return paid
+
+    @contextmanager
+    def _durable(self) -> Iterator[None]:
+        """A transaction of its own: when it ends, what was paid and written is on the disk."""
+        try:
+            with transaction.atomic(durable=True):
+                yield
+        except DatabaseError as problem:
+            msg = "the journal cannot be written, so nothing was revealed"
+            raise JournalUnavailable(msg) from problem
+
+    def _append(self, entries: Iterable[Entry]) -> None:
+        listed = list(entries)
+        if listed:
+            self._journal.append(listed)
+
+    def _open(self, grant: Grant, d: Document, clear: frozenset[Element], masked: frozenset[Element]) -> Revealed:
+        wanted = d.elements & (clear | masked)
+        protector = self._unlocked(grant.practice)[1]
+        if not d.seal:
+            if protector.sealed_type(d.place.type) or d.elements:
+                msg = "a stored resource has lost its seal"
+                raise Damaged(msg)
+            return Revealed(json.parse(d.body), frozenset(), frozenset())
+        if not wanted:
+            return Revealed(json.parse(d.body), frozenset(), d.elements)
+        key = self.keyring(grant.practice).subject(d.place.subject)
+        return protector.reveal(d.body, d.seal, d.place, key, clear, masked)
+
+
+    # For the vault's own parts
+
+    def open_for_index(self, grant: Grant, documents: Iterable[Document]) -> Iterator[Revealed]:
+        """Open identities for the in-memory index; they stay in this process.
+
+        The caller has journalled the indexing (``indexed``).
+        """
+        grant.require(Action.INDEX, None, self._clock())
+        for d in documents:
+            key = self.keyring(grant.practice).subject(d.place.subject)
+            yield self._unlocked(grant.practice)[1].reveal(d.body, d.seal, d.place, key)
+
+    def indexed(self, grant: Grant) -> None:
+        """Journal that the identities of a practice are being indexed, before they are."""
+        grant.require(Action.INDEX, None, self._clock())
+        with self._durable():
+            self._append([entry_for(grant, self._clock())])
+
+
+def _what(d: Document) -> dict[str, Any]:
+    return {"resource_type": d.place.type, "resource_id": d.place.id, "version": d.place.version}

@@ -1,0 +1,101 @@
+"""The one place where the parts are put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+from confide.access.models import Practice
+from confide.audit.journal import Journal
+from confide.protect.kms import Kms
+from confide.protect.kms.file import FileKms
+from confide.protect.plan import plan
+from confide.records.bundles import Bundles
+from confide.records.charts import Charts
+from confide.records.finder import Finder
+from confide.records.imports import Importer
+from confide.records.rows import ChangedPatients
+from confide.records.search import Search
+from confide.vault.door import Clock, Vault
+from confide.vault.index import IdentityIndex
+from confide.vault.store import DatabaseDataKeys
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Indexes:
+    """The identity indexes of this process, one per practice, made when first asked."""
+
+    vault: Vault
+    clock: Clock
+    _made: dict[str, IdentityIndex] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(self, practice: str) -> IdentityIndex:
+        with self._lock:
+            index = self._made.get(practice)
+            if index is None:
+                index = self._made[practice] = IdentityIndex(self.vault, ChangedPatients(), practice, self.clock)
+            return index
+
+
+@dataclass(frozen=True)
+class System:
+    """One installation's parts, built once and passed."""
+
+    clock: Clock
+    journal: Journal
+    vault: Vault
+    charts: Charts
+    indexes: Indexes
+    search: Search
+    finder: Finder
+    bundles: Bundles
+
+    def importer(self, practice: str, source: str) -> Importer:
+        return Importer(self.charts, practice, source, self.clock)
+
+    def found_practice(self, name: str) -> Practice:
+        """Make a practice and its keys."""
+        practice = Practice.objects.create(name=name)
+        self.vault.found(practice.pk)
+        return practice
+
+
+def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = utc_now) -> System:
+    """Put the parts together.
+
+    Args:
+        kms: Holds the root key.
+        code_systems: Local code systems that are registered here.
+        clock: Returns now, aware UTC.
+    """
+    journal = Journal()
+    vault = Vault(kms, DatabaseDataKeys(), journal, plan(), clock)
+    charts = Charts(vault, clock, code_systems)
+    indexes = Indexes(vault, clock)
+    search = Search(charts, indexes, clock)
+    return System(
+        clock=clock,
+        journal=journal,
+        vault=vault,
+        charts=charts,
+        indexes=indexes,
+        search=search,
+        finder=Finder(charts, indexes),
+        bundles=Bundles(charts, search),
+    )
+
+
+def open_file_kms(path: Path, passphrase: str | None) -> Kms:
+    """Unlock the key file.
+
+    Raises:
+        KeyUnavailable: It is missing, or the passphrase is wrong.
+    """
+    return FileKms.open(path, passphrase)

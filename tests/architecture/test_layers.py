@@ -1,0 +1,105 @@
+"""The door has no back entrance: who may import, make and call what."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+from tests.architecture.source import modules
+
+LIBRARY = {"errors", "cipher", "fhir", "protect"}
+BARE_INSTALL = {"cryptography", "msgspec", "rich"}
+
+
+def imports(tree: ast.AST) -> list[tuple[str, int]]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found += [(node.module, node.lineno)]
+            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+def called(call: ast.Call) -> str | None:
+    return getattr(call.func, "id", None) or getattr(call.func, "attr", None)
+
+
+def test_the_library_needs_nothing_but_the_bare_install() -> None:
+    allowed = BARE_INSTALL | set(sys.stdlib_module_names) | {"confide"}
+    strangers = [
+        f"{module.place}:{line} imports {name}"
+        for module in modules()
+        if module.layer in LIBRARY
+        for name, line in imports(module.tree)
+        if name.partition(".")[0] not in allowed
+    ]
+    assert not strangers
+
+
+def test_the_drill_uses_the_public_api_only() -> None:
+    strangers = [
+        f"{module.place}:{line} imports {name}"
+        for module in modules()
+        if module.layer == "drill"
+        for name, line in imports(module.tree)
+        if name.startswith(("confide.vault", "confide.audit", "confide.protect", "confide.cipher"))
+    ]
+    assert not strangers
+
+
+def test_only_decide_makes_grants() -> None:
+    makers = [
+        f"{module.place}:{node.lineno}"
+        for module in modules()
+        if module.name != "confide.access.decide"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and (
+            called(node) == "Grant"
+            # a copy of a grant with other contents is a new grant too
+            or (called(node) == "replace" and node.args and getattr(node.args[0], "id", "").endswith("grant"))
+        )
+    ]
+    assert not makers
+
+
+def test_only_the_vault_reveals() -> None:
+    """``protect.documents.reveal`` and the opening of seals have one caller above the library: the vault."""
+    guarded = ("confide.protect.documents.reveal", "confide.protect.documents.open")
+    callers = [
+        f"{module.place}:{line} names {name}"
+        for module in modules()
+        if module.layer not in {"vault", "protect"}
+        for name, line in module.uses()
+        if name.startswith(guarded)
+    ]
+    assert not callers
+
+
+def test_only_the_vault_and_the_wiring_hold_the_keyring() -> None:
+    """Whoever holds the keyring needs no door, so few may name it.
+
+    `access` and `records` never do; `audit` has it for the sealed reason, the command line to make one.
+    """
+    strangers = [
+        f"{module.place}:{line} imports {name}"
+        for module in modules()
+        if module.layer in {"access", "records", "server", "drill"}
+        for name, line in imports(module.tree)
+        if name.startswith(("confide.protect.keyring", "confide.protect.kms", "confide.protect.keystore.File"))
+    ]
+    assert not strangers
+
+
+def test_nobody_writes_to_the_journal_but_the_journal() -> None:
+    """No code names a journal row's model to change or delete it; the triggers refuse it as well."""
+    strangers = [
+        f"{module.place}:{line} imports {name}"
+        for module in modules()
+        if module.layer != "audit"
+        for name, line in imports(module.tree)
+        if name.startswith("confide.audit.models")
+    ]
+    assert not strangers
