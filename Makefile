@@ -59,8 +59,8 @@ clean: ## forget the environment and what was built; the demo's data stays
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "confide: Python 3.11 or newer is needed (make PYTHON=python3.12 ...)")'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "confide: Python 3.11 or newer is needed (make PYTHON=python3.12 ...)")'
+	@$(PYTHON) -m venv .venv
 
 # A stamp is newer than the lock that it stands for: then there is nothing to install.
 .venv/demo.stamp: requirements/demo.txt pyproject.toml | .venv/bin/python

@@ -40,7 +40,9 @@ class Indexes:
         with self._lock:
             index = self._made.get(practice)
             if index is None:
-                index = self._made[practice] = IdentityIndex(self.vault, ChangedPatients(), practice, self.clock)
+                index = self._made[practice] = IdentityIndex(
+                    self.vault, ChangedPatients(), practice, self.clock
+                )
             return index
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 
 from tests.architecture.source import modules
@@ -79,16 +80,22 @@ def test_only_the_vault_reveals() -> None:
 
 
 def test_only_the_vault_and_the_wiring_hold_the_keyring() -> None:
-    """Whoever holds the keyring needs no door, so few may name it.
-
-    `access` and `records` never do; `audit` has it for the sealed reason, the command line to make one.
-    """
+    """Whoever holds the keyring needs no door, so few may name it, or ask the vault for it."""
     strangers = [
+        f"{module.place}:{node.lineno} calls {ast.unparse(node.func)}"
+        for module in modules()
+        if module.layer in {"records", "server", "drill", "cli"}
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "keyring"
+    ]
+    strangers += [
         f"{module.place}:{line} imports {name}"
         for module in modules()
         if module.layer in {"access", "records", "server", "drill"}
         for name, line in imports(module.tree)
-        if name.startswith(("confide.protect.keyring", "confide.protect.kms", "confide.protect.keystore.File"))
+        if name.startswith(
+            ("confide.protect.keyring", "confide.protect.kms", "confide.protect.keystore.File")
+        )
     ]
     assert not strangers
 
@@ -103,3 +110,14 @@ def test_nobody_writes_to_the_journal_but_the_journal() -> None:
         if name.startswith("confide.audit.models")
     ]
     assert not strangers
+
+
+def test_the_library_works_without_the_server() -> None:
+    """What ``pip install confide`` without extras gives can be imported, and so can the command."""
+    names = [module.name for module in modules() if module.layer in LIBRARY] + ["confide.cli"]
+    absent = ("django", "allauth", "authlib", "argon2", "psycopg", "numpy", "pyarrow")
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent}))\n" + "".join(
+        f"import {name}\n" for name in names
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

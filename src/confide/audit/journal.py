@@ -7,8 +7,8 @@ elements and forms, never values. Its leaf is the RFC 6962 leaf hash of its cano
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -109,7 +109,7 @@ def hash_leaf(entry: Entry) -> bytes:
     Source:
         RFC 6962 section 2.1: SHA-256(0x00 || leaf input).
     """
-    return hashlib.sha256(b"\x00" + _encode(entry)).digest()
+    return _write(entry)[1]
 
 
 def entry_for(
@@ -193,9 +193,20 @@ def refusal_for(
 
 
 _COLUMNS: Final = tuple(field.name for field in fields(Entry))
-_ROW: Final = f"({', '.join(['%s'] * (len(_COLUMNS) + 1))})"
-_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*_COLUMNS, 'leaf'))}) VALUES "  # noqa: S608 - names
-_BATCH: Final = 500  # rows in one statement: below PostgreSQL's 65,535 parameters
+_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*_COLUMNS, 'leaf'))}) "  # noqa: S608 - names
+_SQLITE: Final = f"{_INSERT} VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 1))})"
+# PostgreSQL takes a batch as one JSON text: the writings that were hashed, each with its leaf. It is
+# several times faster than as many parameters.
+_TYPES: Final = {"at": "timestamptz", "elements": "jsonb", "version": "integer"}
+_BYTES: Final = frozenset({"body_sha256", "reason_sealed", "leaf"})
+_POSTGRESQL: Final = (
+    _INSERT
+    + "SELECT "
+    + ", ".join(f"decode({name}, 'base64')" if name in _BYTES else name for name in (*_COLUMNS, "leaf"))
+    + " FROM json_to_recordset(%s::json) AS entry("
+    + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*_COLUMNS, "leaf"))
+    + ") RETURNING id"
+)
 _values: Final = attrgetter(*_COLUMNS)
 _AT: Final = _COLUMNS.index("at")
 _ELEMENTS: Final = _COLUMNS.index("elements")
@@ -220,20 +231,15 @@ class Journal:
         if not connection.in_atomic_block:
             raise JournalUnavailable("an entry is written inside the transaction of what it tells")
         try:
-            rows = _rows(entries, connection)
+            writings = [_write(entry) for entry in entries]
             with connection.cursor() as cursor:
-                if connection.vendor == "sqlite":
-                    cursor.executemany(_INSERT + _ROW, rows)
-                    cursor.execute("SELECT last_insert_rowid()")
-                    last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
-                    return list(range(last - len(rows) + 1, last + 1))
-                ids: list[int] = []
-                for start in range(0, len(rows), _BATCH):
-                    batch = rows[start : start + _BATCH]
-                    statement = _INSERT + ", ".join([_ROW] * len(batch)) + " RETURNING id"
-                    cursor.execute(statement, [value for row in batch for value in row])
-                    ids.extend(int(row[0]) for row in cursor.fetchall())
-                return ids
+                if connection.vendor == "postgresql":
+                    cursor.execute(_POSTGRESQL, [_batch(writings)])
+                    return [int(row[0]) for row in cursor.fetchall()]
+                cursor.executemany(_SQLITE, _rows(entries, writings, connection))
+                cursor.execute("SELECT last_insert_rowid()")
+                last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
+                return list(range(last - len(entries) + 1, last + 1))
         except (DatabaseError, TypeError, ValueError) as error:
             raise JournalUnavailable(f"the journal cannot be written ({type(error).__name__})") from None
 
@@ -288,18 +294,31 @@ class Journal:
         return lines
 
 
-def _rows(entries: Sequence[Entry], connection: BaseDatabaseWrapper) -> list[list[Any]]:
-    moment = connection.ops.adapt_datetimefield_value
-    rows: list[list[Any]] = []
-    for entry in entries:
-        if entry.at.tzinfo is not UTC:
-            raise ValueError("a moment must be aware UTC")
+def _write(entry: Entry) -> tuple[bytes, bytes]:
+    """Return the canonical writing and its leaf."""
+    if entry.at.tzinfo is not UTC:
+        raise ValueError("a moment must be aware UTC")
+    writing = _encode(entry)
+    return writing, hashlib.sha256(b"\x00" + writing).digest()
+
+
+def _batch(writings: Iterable[tuple[bytes, bytes]]) -> str:
+    objects = [b'%s,"leaf":"%s"}' % (writing[:-1], b64encode(leaf)) for writing, leaf in writings]
+    return (b"[%s]" % b",".join(objects)).decode()
+
+
+def _rows(
+    entries: Sequence[Entry], writings: Iterable[tuple[bytes, bytes]], connection: BaseDatabaseWrapper
+) -> Iterator[list[Any]]:
+    moments: dict[datetime, Any] = {}  # a batch has few
+    for entry, (_, leaf) in zip(entries, writings, strict=True):
         row = list(_values(entry))
-        row[_AT] = moment(entry.at)
-        row[_ELEMENTS] = json.dumps(row[_ELEMENTS])
-        row.append(hash_leaf(entry))
-        rows.append(row)
-    return rows
+        if entry.at not in moments:
+            moments[entry.at] = connection.ops.adapt_datetimefield_value(entry.at)
+        row[_AT] = moments[entry.at]
+        row[_ELEMENTS] = _encode(entry.elements).decode()
+        row.append(leaf)
+        yield row
 
 
 def _line(row: JournalEntry) -> Line:

@@ -83,9 +83,7 @@ def concept(element: Element) -> Rule:
         kept: set[str] = set()
         for key, member in value.items():
             if key == "coding":
-                codings = [
-                    protect_coding(c, (*path, key, i), work, element) for i, c in enumerate(member)
-                ]
+                codings = [protect_coding(c, (*path, key, i), work, element) for i, c in enumerate(member)]
                 kept = {c["display"] for c in codings if "display" in c}
                 out[key] = codings
             elif key != "text":
@@ -102,15 +100,8 @@ def concept(element: Element) -> Rule:
 
 
 def _never_empty(one: Callable[[Any, Path, Work], Any], element: Element) -> Callable[[Any, Path, Work], Any]:
-    """An object of which nothing is left gets the data-absent-reason, and loses it when revealed."""
-
     def filled(value: Any, path: Path, work: Work) -> Any:
-        out = one(value, path, work)
-        if out:
-            return out
-        if "extension" not in value:
-            work.edits.append([(*path, "extension"), element])
-        return MASKED
+        return one(value, path, work) or rules.never_empty(value, path, work, element)
 
     return filled
 
@@ -121,8 +112,10 @@ def quantity(element: Element, *, age: bool) -> Rule:
     def one(value: dict[str, Any], path: Path, work: Work) -> Any:
         out: dict[str, Any] = {}
         system, code = value.get("system"), value.get("code")
-        public = vocabulary.known_ucum(code) if system == "http://unitsofmeasure.org" and isinstance(code, str) else (
-            isinstance(system, str) and isinstance(code, str) and vocabulary.known_code(system, code)
+        public = (
+            vocabulary.known_ucum(code)
+            if system == "http://unitsofmeasure.org" and isinstance(code, str)
+            else (isinstance(system, str) and isinstance(code, str) and vocabulary.known_code(system, code))
         )
         for key, member in value.items():
             if (
@@ -149,7 +142,8 @@ def reference(element: Element, *, sealed: bool) -> Rule:
         target = value.get("reference", "")
         kind = target.partition("/")[0] if isinstance(target, str) else ""
         for key, member in value.items():
-            if (key == "reference" and (not sealed or _OURS(member))) or (
+            # What is contained is sealed, so a reference to it would lead nowhere in a kept type, too.
+            if (key == "reference" and (_OURS(member) if sealed else not member.startswith("#"))) or (
                 key == "type" and member in tables.RESOURCES
             ):
                 out[key] = member
@@ -158,7 +152,9 @@ def reference(element: Element, *, sealed: bool) -> Rule:
             elif key == "display":
                 work.edits.append([(*path, key), _PEOPLE.get(kind, Element.CONTACT), member])
             else:
-                work.edits.append([(*path, key), Element.IDENTIFIER if key == "identifier" else element, member])
+                work.edits.append(
+                    [(*path, key), Element.IDENTIFIER if key == "identifier" else element, member]
+                )
         return out
 
     return _each(_never_empty(one, element))

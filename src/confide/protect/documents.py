@@ -51,7 +51,16 @@ class Place:
     version: int
 
     def aad(self, key_version: int, body_sha256: bytes) -> bytes:
-        return frame("resource", self.practice, self.subject, self.type, self.id, self.version, key_version, body_sha256)
+        return frame(
+            "resource",
+            self.practice,
+            self.subject,
+            self.type,
+            self.id,
+            self.version,
+            key_version,
+            body_sha256,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +207,9 @@ class Protector:
                     shown.add(element)
         return frozenset(shown), frozenset(hidden)
 
-    def _original(self, parent: Any, last: str | int, element: Element, value: list[Any], key: SubjectKey) -> Any:
+    def _original(
+        self, parent: Any, last: str | int, element: Element, value: list[Any], key: SubjectKey
+    ) -> Any:
         if len(value) == 1:
             return value[0]
         return self._stand_ins.reveal(parent[last], value[1], key.tweak(element))

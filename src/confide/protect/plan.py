@@ -12,12 +12,16 @@ from confide.protect.rules import Node, Rule
 
 _NUMBERS = frozenset({"boolean", "integer", "unsignedInt", "positiveInt", "decimal"})
 _DATES = frozenset({"date", "dateTime"})
-_QUANTITIES = frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"})
+_QUANTITIES = frozenset(
+    {"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"}
+)
 # Sealed also in the types that are kept: what may speak of a person wherever it stands.
 _PERSONAL = frozenset({"HumanName", "ContactDetail", "Annotation", "Attachment", "Signature"})
 # Kept whole in kept types.
 _PUBLIC = frozenset({"Coding", "Identifier", "CodeableConcept"})
-_EXTENSION_CODES = frozenset({"F", "M", "UNK", "OTH", "ASKU", "masked", "unknown", "unsupported", "not-applicable"})
+_EXTENSION_CODES = frozenset(
+    {"F", "M", "UNK", "OTH", "ASKU", "masked", "unknown", "unsupported", "not-applicable"}
+)
 _CODES_BY_MEMBER = {
     "valueCode": _EXTENSION_CODES.__contains__,
     "language": vocabulary.known_language,
@@ -52,7 +56,9 @@ class Plan:
             self._nodes[name, element, sealed] = found
         return found
 
-    def _rule(self, owner: str, key: str, d: tables.ElementDef, element: Element | None, *, sealed: bool) -> Rule:
+    def _rule(
+        self, owner: str, key: str, d: tables.ElementDef, element: Element | None, *, sealed: bool
+    ) -> Rule:
         action = self.policy.paths.get(f"{owner}.{key}")
         if owner == "Extension" and key == "url":
             return rules.keep
@@ -63,11 +69,16 @@ class Plan:
                 return rules.keep
             case "seal":
                 return rules.whole(Element.DOCUMENT)
+            case "away":
+                return rules.away(Element.DOCUMENT)
+            case "collection":
+                return rules.constant("collection", Element.DOCUMENT)
             case "pseudonym":
                 return rules.pseudonym(Element.NAME)
             case "work":
                 return datatypes.working(
-                    self._datatype(key, d, element, sealed=False), self._datatype(key, d, element, sealed=True)
+                    self._datatype(key, d, element, sealed=False),
+                    self._datatype(key, d, element, sealed=True),
                 )
             case "ff1":
                 return rules.stand_in(action.element or Element.IDENTIFIER)

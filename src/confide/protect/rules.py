@@ -86,6 +86,17 @@ def away(element: Element) -> Rule:
     return rule
 
 
+def constant(text: str, element: Element) -> Rule:
+    """The same text stands in the place of every value."""
+
+    def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
+        out[key] = text
+        if value != text:
+            work.edits.append([(*path, key), element, value])
+
+    return rule
+
+
 def unless(known: Callable[[Any], bool], otherwise: Rule) -> Rule:
     """Keep what *known* vouches for; else *otherwise*."""
 
@@ -186,7 +197,14 @@ def protect_object(value: Mapping[str, Any], node: Node, path: Path, work: Work)
             work.edits.append([(*path, key), node.element, member])
             if key[0] == "_" and key[1:] not in value:
                 out[key] = [MASKED] if isinstance(member, list) else MASKED
-    return out
+    return out or never_empty(value, path, work, node.element)
+
+
+def never_empty(value: Mapping[str, Any], path: Path, work: Work, element: Element) -> dict[str, Any]:
+    """FHIR has no empty objects: what nothing is left of gets the data-absent-reason, until revealed."""
+    if "extension" not in value:
+        work.edits.append([(*path, "extension"), element])
+    return MASKED
 
 
 def descend(node: Callable[[], Node]) -> Rule:

@@ -10,7 +10,9 @@ from typing import Any
 from django.db import connection, models
 
 
-def insert(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]], *, again: bool = False) -> None:
+def insert(
+    model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]], *, again: bool = False
+) -> None:
     """Insert *rows* in the caller's transaction.
 
     Args:

@@ -77,7 +77,9 @@ class Bundles:
         except ConfideError as problem:
             return {"response": {"status": str(status_of(problem)), "outcome": outcome(problem)}}
 
-    def _together(self, grant_for: GrantFor, entries: list[_Entry], searchset: SearchSet) -> list[dict[str, Any]]:
+    def _together(
+        self, grant_for: GrantFor, entries: list[_Entry], searchset: SearchSet
+    ) -> list[dict[str, Any]]:
         writing = [e for e in entries if e.method != "GET"]
         responses: dict[int, dict[str, Any]] = {}
         if writing:
@@ -100,7 +102,11 @@ class Bundles:
             view = self._charts.read(grant_for(Action.READ), kind, id_)
             return {
                 "resource": view.body,
-                "response": {"status": "200 OK", "etag": etag(view.version), "lastModified": view.updated.isoformat()},
+                "response": {
+                    "status": "200 OK",
+                    "etag": etag(view.version),
+                    "lastModified": view.updated.isoformat(),
+                },
             }
         page = self._search.search(grant_for(Action.SEARCH), kind, parse_qsl(query, keep_blank_values=True))
         return {"resource": searchset(kind, page), "response": {"status": "200 OK"}}
@@ -114,10 +120,14 @@ def _entries(bundle: Any) -> list[_Entry]:
     if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
         raise InvalidResource([Issue("Bundle", "structure", "a Bundle is expected here")])
     if bundle.get("type") not in {"transaction", "batch"}:
-        raise InvalidResource([Issue("Bundle.type", "value", "only transaction and batch bundles are carried out")])
+        raise InvalidResource(
+            [Issue("Bundle.type", "value", "only transaction and batch bundles are carried out")]
+        )
     listed = bundle.get("entry", [])
     if not isinstance(listed, list) or len(listed) > _MOST_ENTRIES:
-        raise InvalidResource([Issue("Bundle.entry", "too-long", f"at most {_MOST_ENTRIES} entries in one bundle")])
+        raise InvalidResource(
+            [Issue("Bundle.entry", "too-long", f"at most {_MOST_ENTRIES} entries in one bundle")]
+        )
     entries = [_entry(e, f"Bundle.entry[{i}]") for i, e in enumerate(listed)]
     if bundle["type"] == "transaction":
         _refuse_duplicates(entries)
@@ -127,10 +137,14 @@ def _entries(bundle: Any) -> list[_Entry]:
 def _entry(entry: Any, path: str) -> _Entry:
     request = entry.get("request") if isinstance(entry, Mapping) else None
     if not isinstance(request, Mapping):
-        raise InvalidResource([Issue(f"{path}.request", "required", "each entry says with a request what to do")])
+        raise InvalidResource(
+            [Issue(f"{path}.request", "required", "each entry says with a request what to do")]
+        )
     method, url = request.get("method"), request.get("url")
     if method not in {"GET", "POST", "PUT", "DELETE"} or not isinstance(url, str):
-        raise InvalidResource([Issue(f"{path}.request", "not-supported", "GET, POST, PUT or DELETE, and a url")])
+        raise InvalidResource(
+            [Issue(f"{path}.request", "not-supported", "GET, POST, PUT or DELETE, and a url")]
+        )
     if "ifNoneExist" in request or "ifNoneMatch" in request or (method != "GET" and "?" in url):
         text = "conditional requests in bundles are not supported"
         raise InvalidResource([Issue(f"{path}.request", "not-supported", text)])
@@ -150,7 +164,7 @@ def version_of(match: str | None) -> int | None:
     if match is None:
         return None
     digits = match.removeprefix("W/").strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 no version is longer
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
         raise InvalidResource([Issue("If-Match", "value", 'a version tag is written W/"3"')])
     return int(digits)
 

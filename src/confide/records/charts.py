@@ -65,7 +65,9 @@ class Charts:
         """
         checked = checks.valid(resource)
         if checked["resourceType"] != kind or checked.get("id") != id_:
-            raise InvalidResource([Issue(f"{kind}.id", "invariant", "type and id must be those of the address")])
+            raise InvalidResource(
+                [Issue(f"{kind}.id", "invariant", "type and id must be those of the address")]
+            )
         return self.write(grant, [self.replacing(grant, kind, id_, checked, if_match)], [""])[0]
 
     def delete(self, grant: Grant, kind: str, id_: str, if_match: int | None = None) -> None:
@@ -139,7 +141,14 @@ class Charts:
 
     def _written(self, row: Resource) -> View:
         return View(
-            row.type, str(row.pk), row.version, row.updated, None, frozenset(), frozenset(), tuple(row.patients.split())
+            row.type,
+            str(row.pk),
+            row.version,
+            row.updated,
+            None,
+            frozenset(),
+            frozenset(),
+            tuple(row.patients.split()),
         )
 
     # Out
@@ -189,7 +198,9 @@ class Charts:
         rest.sort(key=lambda row: (row.type, row.pk))
         return self.views(grant, [first, *rest], elements)
 
-    def views(self, grant: Grant, rows: Sequence[Stored], elements: frozenset[Element] = EVERYTHING) -> list[View]:
+    def views(
+        self, grant: Grant, rows: Sequence[Stored], elements: frozenset[Element] = EVERYTHING
+    ) -> list[View]:
         """Show rows in order, each in the form that the grant allows and the budget covers."""
         there = [row for row in rows if not row.deleted]
         revealed = iter(self.vault.reveal(grant, [document(row) for row in there], elements))

@@ -72,7 +72,9 @@ def _collect(node: Any, found: list[dict[str, Any]]) -> None:
 def references(resource: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every Reference in a resource that names its target, with its path; also in contained ones."""
     nodes = [(resource["resourceType"], dict(resource))]
-    nodes += [(f"{resource['resourceType']}.contained[{i}]", c) for i, c in enumerate(resource.get("contained", ()))]
+    nodes += [
+        (f"{resource['resourceType']}.contained[{i}]", c) for i, c in enumerate(resource.get("contained", ()))
+    ]
     for root, node in nodes:
         for path, member in members(node, root):
             if isinstance(member.get("reference"), str):
@@ -105,13 +107,15 @@ def foreign_codes(resource: Mapping[str, Any], registered: Collection[str]) -> l
 def local(reference: str) -> tuple[str, str] | None:
     """(type, id) of a relative reference to this server; None for any other."""
     parts = reference.split("/")
-    is_local = len(parts) == 2 or (len(parts) == 4 and parts[2] == "_history")  # noqa: PLR2004 Type/id[/_history/n]
+    is_local = len(parts) == 2 or (len(parts) == 4 and parts[2] == "_history")
     if is_local and parts[0] in tables.RESOURCES:
         return parts[0], parts[1]
     return None
 
 
-def dangling(practice: str, resources: Sequence[tuple[str, Mapping[str, Any]]], new: Collection[str]) -> list[Issue]:
+def dangling(
+    practice: str, resources: Sequence[tuple[str, Mapping[str, Any]]], new: Collection[str]
+) -> list[Issue]:
     """Issues for references to nothing.
 
     Args:
@@ -123,7 +127,10 @@ def dangling(practice: str, resources: Sequence[tuple[str, Mapping[str, Any]]], 
     nowhere = "the reference leads to nothing that this practice has"
     for where, resource in resources:
         for path, member in references(resource):
-            reference, place = member["reference"], f"{where}.{path}.reference" if where else f"{path}.reference"
+            reference, place = (
+                member["reference"],
+                f"{where}.{path}.reference" if where else f"{path}.reference",
+            )
             target = local(reference)
             if target is not None:
                 if "/".join(target) not in new:
@@ -131,7 +138,12 @@ def dangling(practice: str, resources: Sequence[tuple[str, Mapping[str, Any]]], 
             elif not reference.startswith(("#", "http://", "https://")):
                 issues.append(Issue(place, "not-found", nowhere))
     found = _existing(practice, wanted)
-    issues += [Issue(place, "not-found", nowhere) for ref, places in wanted.items() if ref not in found for place in places]
+    issues += [
+        Issue(place, "not-found", nowhere)
+        for ref, places in wanted.items()
+        if ref not in found
+        for place in places
+    ]
     return issues
 
 

@@ -13,8 +13,8 @@ from confide.records import identities
 from confide.records.charts import Charts
 from confide.records.models import IdentifierDigest, Resource
 from confide.records.rows import View, parse_id, some
-from confide.vault.index import IdentityIndex, Key, digits, words
 from confide.records.search import Indexes
+from confide.vault.index import IdentityIndex, Key, digits, words
 
 MOST_SHOWN = 20
 MOST_BY_ONE_TERM = 5
@@ -22,7 +22,9 @@ MOST_BY_ONE_TERM = 5
 
 _FEWEST_DIGITS = 4
 _FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2} [A-Za-z]{3,9} \d{4}")
+_DATE = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2} [A-Za-z]{3,9} \d{4}"
+)
 _NUMBER = re.compile(r"\+?\(?\d[\d\-().]{3,}")
 _SHOWN = frozenset({Element.NAME, Element.BIRTH_DATE})
 
@@ -126,8 +128,7 @@ class Finder:
             found |= index.prefix(Key.PHONE, digits(text)[-10:])
         kinds = [e for e in identities.SEARCHABLE if e in grant.clear]
         if kinds:
-            keyring = self._charts.vault.keyring(grant.practice)
-            wanted = [identities.digest(keyring, e, text) for e in kinds]
+            wanted = [identities.digest(self._charts.vault, grant.practice, e, text) for e in kinds]
             rows = IdentifierDigest.objects.filter(practice=grant.practice, digest__in=wanted)
             found |= {str(i) for i in rows.values_list("patient", flat=True)}
         return found

@@ -20,13 +20,11 @@ from confide.access.decide import Grant, system_grant
 from confide.access.roles import Action
 from confide.errors import BrokenJson, ConfideError, Damaged, InvalidResource, Issue, Unavailable
 from confide.fhir import json
-from confide.protect.keystore import KeyUse
 from confide.records import bulk, checks
 from confide.records.charts import Charts
 from confide.records.models import ImportedUnit, Resource, SourceId
 from confide.records.rows import some
 from confide.records.writer import Draft
-from confide.vault.digests import keyed_digest
 from confide.vault.door import Clock
 
 LINES_PER_UNIT = 250
@@ -103,7 +101,9 @@ def units(path: Path) -> Iterator[Unit]:
     """
     kind = _kind(path)
     if not kind:
-        raise InvalidResource([Issue("file", "not-supported", "the name ends in .json, .ndjson, or one of these and .gz")])
+        raise InvalidResource(
+            [Issue("file", "not-supported", "the name ends in .json, .ndjson, or one of these and .gz")]
+        )
     try:
         opened = gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
         with opened as stream:
@@ -151,7 +151,6 @@ class Importer:
         self._practice = practice
         self._source = source
         self._clock = clock
-        self._key = charts.vault.keyring(practice).use(KeyUse.INDEX)
 
     def unit(self, unit: Unit) -> Report:
         """Import one unit: a bundle whole or not at all, NDJSON line by line.
@@ -159,7 +158,7 @@ class Importer:
         Raises:
             Unavailable: Keys or database do not answer; the import can be resumed later.
         """
-        mark = keyed_digest(self._key, "import unit", self._source, unit.data)
+        mark = self._charts.vault.digest(self._practice, "import unit", self._source, unit.data)
         if ImportedUnit.objects.filter(practice=self._practice, digest=mark).exists():
             return Report(skipped_units=1)
         for attempt in range(_TRIES):
@@ -193,7 +192,11 @@ class Importer:
         if unit.lines:
             return self._lines(unit, report), {}
         value = json.parse(unit.data)
-        if isinstance(value, dict) and value.get("resourceType") == "Bundle" and value.get("type") in _ENTRIES_TYPES:
+        if (
+            isinstance(value, dict)
+            and value.get("resourceType") == "Bundle"
+            and value.get("type") in _ENTRIES_TYPES
+        ):
             return self._entries(value)
         return [self._item("", checks.valid(value))], {}
 
@@ -245,13 +248,13 @@ class Importer:
         return list(items.values()), aliases
 
     def _item(self, place: str, resource: dict[str, Any], full_url: str = "") -> _Item:
-        content = keyed_digest(self._key, "import content", json.format(resource))
+        content = self._charts.vault.digest(self._practice, "import content", json.format(resource))
         name = resource.get("id") or full_url
         source_id = self._source_id(resource["resourceType"], name) if name else content
         return _Item(place, resource, source_id, content)
 
     def _source_id(self, kind: str, name: str) -> bytes:
-        return keyed_digest(self._key, "source id", self._source, kind, name)
+        return self._charts.vault.digest(self._practice, "source id", self._source, kind, name)
 
     # Storing
 
@@ -291,7 +294,9 @@ class Importer:
                     continue
                 row.content = item.content
             else:
-                row = SourceId(practice=self._practice, digest=item.source_id, id=item.ours, content=item.content)
+                row = SourceId(
+                    practice=self._practice, digest=item.source_id, id=item.ours, content=item.content
+                )
             rows.append(row)
             replaces = before.get(item.ours)
             report.updated += replaces is not None
@@ -332,14 +337,18 @@ class Importer:
         try:
             new = ((row.practice, row.digest, row.id, row.content) for row in rows if row.pk is None)
             bulk.insert(SourceId, ("practice", "digest", "id", "content"), new)
-            SourceId.objects.bulk_update([row for row in rows if row.pk is not None], ["content"], batch_size=200)
+            SourceId.objects.bulk_update(
+                [row for row in rows if row.pk is not None], ["content"], batch_size=200
+            )
             if mark:
                 ImportedUnit.objects.create(practice=self._practice, digest=mark)
         except IntegrityError:
             raise _RacedError from None
 
     def _grant(self) -> Grant:
-        return system_grant(Action.IMPORT, self._practice, "import of another system's records", self._clock())
+        return system_grant(
+            Action.IMPORT, self._practice, "import of another system's records", self._clock()
+        )
 
 
 def to_nothing(practice: str) -> int:

@@ -58,7 +58,9 @@ class Superseded(Stored):
 
     class Meta:
         db_table = "records_superseded"
-        constraints: ClassVar = [models.UniqueConstraint(fields=["id", "version"], name="records_superseded_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["id", "version"], name="records_superseded_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.type}/{self.id}/_history/{self.version}"

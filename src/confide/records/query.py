@@ -15,7 +15,9 @@ from confide.fhir import search
 
 DEFAULT_COUNT = 50
 MOST_PER_PAGE = 200
-_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(\d{4}(-\d{2}(-\d{2}(T[0-9:.]+(Z|[+-]\d{2}:\d{2})?)?)?)?)").fullmatch
+_PREFIX = re.compile(
+    r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(\d{4}(-\d{2}(-\d{2}(T[0-9:.]+(Z|[+-]\d{2}:\d{2})?)?)?)?)"
+).fullmatch
 _IGNORED = frozenset({"_format", "_pretty", "_total"})
 _SORTS = frozenset({"_id", "_lastUpdated", "-_lastUpdated", "-_id", "date", "-date"})
 _MODIFIERS = {"string": {"", "exact", "contains"}, "token": {"", "not"}, "reference": {"", "Patient"}}
@@ -63,7 +65,9 @@ def parse(kind: str, params: Iterable[tuple[str, str]]) -> Query:
             count = _count(value)
         elif name == "_sort":
             if value not in _SORTS:
-                raise _refuse("_sort", "not-supported", "sorting is by _id, _lastUpdated or (one patient's) date")
+                raise _refuse(
+                    "_sort", "not-supported", "sorting is by _id, _lastUpdated or (one patient's) date"
+                )
             sort = value
         elif name == "_cursor":
             cursor = value
@@ -109,12 +113,12 @@ class Span:
 def span(text: str) -> Span:
     """Return what a partial date covers: a year, a month, a day, or a moment."""
     day = text[:10]
-    if len(day) == 4:  # noqa: PLR2004 YYYY
+    if len(day) == 4:
         return Span(day, f"{int(day) + 1:04}")
-    if len(day) == 7:  # noqa: PLR2004 YYYY-MM
+    if len(day) == 7:
         year, month = int(day[:4]), int(day[5:])
-        return Span(day, f"{year + 1:04}-01" if month == 12 else f"{year:04}-{month + 1:02}")  # noqa: PLR2004
-    if len(text) == 10:  # noqa: PLR2004 YYYY-MM-DD
+        return Span(day, f"{year + 1:04}-01" if month == 12 else f"{year:04}-{month + 1:02}")
+    if len(text) == 10:
         return Span(day, day + "U")  # "U" comes after the "T" of any time
     moment = text[:19]
     return Span(moment, moment + "~")

@@ -17,7 +17,7 @@ from confide.access.decide import Grant
 from confide.errors import AccessDenied, InvalidResource, Issue, Unknown
 from confide.fhir import json, search
 from confide.protect.elements import Element
-from confide.protect.identifiers import element_of, normalise
+from confide.protect.identifiers import normalise
 from confide.records import identities, terms
 from confide.records.charts import Charts
 from confide.records.models import Cursor, IdentifierDigest, Resource
@@ -106,7 +106,11 @@ class Search:
     def _by_terms(self, grant: Grant, kind: str, filters: Iterable[Filter]) -> set[uuid.UUID] | None:
         groups = []
         for f in filters:
-            by = terms.term_name(kind, f.parameter.name) if f.parameter.kind in {"token", "reference"} else None
+            by = (
+                terms.term_name(kind, f.parameter.name)
+                if f.parameter.kind in {"token", "reference"}
+                else None
+            )
             if by is not None and f.modifier != "not":
                 values = [_term_value(f, v) for v in f.values]
                 if all(values):
@@ -168,8 +172,8 @@ class Search:
                 return set()
             msg = "asking by identifier is for those who may see it"
             raise AccessDenied(msg)
-        keyring = self._charts.vault.keyring(grant.practice)
-        wanted = [identities.digest(keyring, e, number) for e in kinds if e in grant.clear]
+        vault = self._charts.vault
+        wanted = [identities.digest(vault, grant.practice, e, number) for e in kinds if e in grant.clear]
         rows = IdentifierDigest.objects.filter(practice=grant.practice, digest__in=wanted)
         return {str(i) for i in rows.values_list("patient", flat=True)}
 
@@ -179,8 +183,14 @@ class Search:
 
     # The resource decides
 
-    def _checked(self, grant: Grant, query: Query, filters: list[Filter], rows: list[Resource]) -> list[Resource]:
-        public = [f for f in filters if f.parameter.kind in {"token", "reference"} and f.parameter.name != "identifier"]
+    def _checked(
+        self, grant: Grant, query: Query, filters: list[Filter], rows: list[Resource]
+    ) -> list[Resource]:
+        public = [
+            f
+            for f in filters
+            if f.parameter.kind in {"token", "reference"} and f.parameter.name != "identifier"
+        ]
         opened = [f for f in filters if f not in public]
         if public:
             bodies = {row.pk: _body(row) for row in rows}
@@ -189,7 +199,9 @@ class Search:
             rows = self._opened(grant, query, opened, rows)
         return rows
 
-    def _opened(self, grant: Grant, query: Query, filters: list[Filter], rows: list[Resource]) -> list[Resource]:
+    def _opened(
+        self, grant: Grant, query: Query, filters: list[Filter], rows: list[Resource]
+    ) -> list[Resource]:
         """Filter by what lies in the seal: within one patient, or in types that are kept."""
         patients = {p for row in rows for p in row.patients.split()}
         # What is not sealed in the stored form is asked there, and tells nothing of a person.
@@ -199,7 +211,11 @@ class Search:
         if not stored and len(patients) > 1 and not _names_patient(query):
             text = "name one patient: other people's records are not opened to search in them"
             raise InvalidResource([Issue("search", "not-supported", text)])
-        wanted = frozenset({Element.DATE}) if all(f.parameter.kind == "date" for f in filters) else frozenset(Element)
+        wanted = (
+            frozenset({Element.DATE})
+            if all(f.parameter.kind == "date" for f in filters)
+            else frozenset(Element)
+        )
         if not stored and not wanted & grant.clear:
             msg = "asking by a date is for those who may see it"
             raise AccessDenied(msg)
@@ -209,7 +225,8 @@ class Search:
             else {
                 row.pk: v.body
                 for row, v in zip(rows, self._charts.views(grant, rows, wanted), strict=True)
-                if not v.hidden & wanted & grant.clear and not (wanted == {Element.DATE} and v.hidden & wanted)
+                if not v.hidden & wanted & grant.clear
+                and not (wanted == {Element.DATE} and v.hidden & wanted)
             }
         )
         return [r for r in rows if r.pk in bodies and all(_holds(f, r.pk, bodies[r.pk]) for f in filters)]
@@ -222,7 +239,10 @@ class Search:
             text = "sorting by date is within one patient, for those who may see dates"
             raise InvalidResource([Issue("_sort", "not-supported", text)])
         views = self._charts.views(grant, rows, frozenset({Element.DATE}))
-        keyed = [(min((low for low, _ in _spans(v.body, parameter)), default=""), r) for r, v in zip(rows, views, strict=True)]
+        keyed = [
+            (min((low for low, _ in _spans(v.body, parameter)), default=""), r)
+            for r, v in zip(rows, views, strict=True)
+        ]
         keyed.sort(key=lambda pair: pair[0], reverse=sort.startswith("-"))
         return [row for _, row in keyed]
 
@@ -240,9 +260,15 @@ class Search:
 
     def _resume(self, grant: Grant, query: Query) -> tuple[list[uuid.UUID], int]:
         if query.filters:
-            raise InvalidResource([Issue("_cursor", "invariant", "a cursor stands alone, with _count at most")])
+            raise InvalidResource(
+                [Issue("_cursor", "invariant", "a cursor stands alone, with _count at most")]
+            )
         row = Cursor.objects.filter(
-            pk=query.cursor, practice=grant.practice, owner=grant.actor.owner, type=query.type, expires__gt=self._clock()
+            pk=query.cursor,
+            practice=grant.practice,
+            owner=grant.actor.owner,
+            type=query.type,
+            expires__gt=self._clock(),
         ).first()
         if row is None:
             msg = "the page has expired; search again"
@@ -291,7 +317,7 @@ def _code(value: str) -> str:
 
 def _term_value(f: Filter, value: str) -> str:
     if f.parameter.kind == "reference":
-        return value.split("/")[-1] if "/_history/" not in value else ""
+        return value.rsplit("/", maxsplit=1)[-1] if "/_history/" not in value else ""
     return _code(value)
 
 
@@ -310,7 +336,9 @@ def _born(index: IdentityIndex, value: str) -> set[str]:
         case "le":
             return index.between(Key.BIRTH_DATE, "", asked.high)
         case _:
-            return index.between(Key.BIRTH_DATE, "", "~") - index.between(Key.BIRTH_DATE, asked.low, asked.high)
+            return index.between(Key.BIRTH_DATE, "", "~") - index.between(
+                Key.BIRTH_DATE, asked.low, asked.high
+            )
 
 
 def _holds(f: Filter, id_: uuid.UUID, body: Mapping[str, Any] | None) -> bool:
@@ -328,7 +356,9 @@ def _one(f: Filter, want: str, value: Any) -> bool:
         case "token":
             return _token_matches(want, value)
         case "reference":
-            return terms.target(value) == want.split("/")[-1] and ("/" not in want or value["reference"].startswith(want))
+            return terms.target(value) == want.rsplit("/", maxsplit=1)[-1] and (
+                "/" not in want or value["reference"].startswith(want)
+            )
         case "date":
             prefix, text = split_prefix(want)
             return any(matches(prefix, span(text), low, high) for low, high in _span_of(value))
@@ -341,7 +371,9 @@ def _one(f: Filter, want: str, value: Any) -> bool:
 def _token_matches(want: str, value: Any) -> bool:
     system, bar, code = want.rpartition("|")
     if isinstance(value, dict) and ("value" in value and "code" not in value):
-        return (not bar or value.get("system", "") == system) and normalise(str(value["value"])) == normalise(code)
+        return (not bar or value.get("system", "") == system) and normalise(str(value["value"])) == normalise(
+            code
+        )
     if code not in terms.codes(value):
         return False
     if not bar or not isinstance(value, dict):

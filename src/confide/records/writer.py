@@ -32,7 +32,19 @@ from confide.records.models import (
 from confide.records.rows import bits, document
 from confide.vault.door import Clock, Vault
 
-_COPIED = ("practice", "type", "version", "subject", "patients", "elements", "body", "seal", "updated", "deleted", "id")
+_COPIED = (
+    "practice",
+    "type",
+    "version",
+    "subject",
+    "patients",
+    "elements",
+    "body",
+    "seal",
+    "updated",
+    "deleted",
+    "id",
+)
 
 
 @dataclass(slots=True)
@@ -83,53 +95,45 @@ class Writer:
         stamped = [_stamp(d, now) for d in drafts]
         policy = self._vault.plan.policy
         whose = [owners(policy, r) if r is not None else () for r in stamped]
-        keys = self._vault.subject_keys(grant, {p for some in whose for p in some})
-        return [
-            self._one(grant, d, r, patients, keys, now)
-            for d, r, patients in zip(drafts, stamped, whose, strict=True)
+        kept = [
+            None if r is None or patients else self._vault.keep(grant, r)
+            for r, patients in zip(stamped, whose, strict=True)
         ]
-
-    def _one(
-        self,
-        grant: Grant,
-        draft: Draft,
-        resource: dict[str, Any] | None,
-        patients: tuple[str, ...],
-        keys: dict[str, SubjectKey],
-        now: datetime,
-    ) -> Prepared:
-        row = Resource(
-            id=draft.id, practice=grant.practice, type=draft.type, version=draft.version, updated=now,
-            subject="", patients=" ".join(patients), elements=0, body=b"", seal=b"",
-        )  # fmt: skip
-        if resource is None:
-            row.deleted = True
-            return Prepared(draft, row, set(), [], b"")
-        protected = self._protect(grant, draft, resource, patients, keys)
-        row.subject, row.body, row.seal = protected[0], protected[1].body, protected[1].seal
-        row.elements = bits(protected[1].elements)
-        digests = identities.digests(self._vault.keyring(grant.practice), policy=self._vault.plan.policy, patient=resource)
-        found = terms.terms(grant.practice, patients, protected[1].resource)
-        return Prepared(draft, row, found, digests, protected[1].sha256)
+        # One question to the key store for all of them: patients', and those of resources of nobody.
+        wanted = {p for patients in whose for p in patients}
+        wanted |= {
+            str(d.id)
+            for d, r, patients, k in zip(drafts, stamped, whose, kept, strict=True)
+            if r is not None and not patients and k is None
+        }
+        keys = self._vault.subject_keys(grant, wanted)
+        prepared = []
+        for draft, resource, patients, clear in zip(drafts, stamped, whose, kept, strict=True):
+            row = _row(grant, draft, patients, now)
+            if resource is None:
+                prepared.append(Prepared(draft, row, set(), [], b""))
+                continue
+            protected = clear or self._protect(grant, draft, resource, row, patients, keys)
+            row.body, row.seal, row.elements = protected.body, protected.seal, bits(protected.elements)
+            found = terms.terms(grant.practice, patients, protected.resource)
+            digests = identities.digests(self._vault, grant.practice, resource)
+            prepared.append(Prepared(draft, row, found, digests, protected.sha256))
+        return prepared
 
     def _protect(
         self,
         grant: Grant,
         draft: Draft,
         resource: dict[str, Any],
+        row: Resource,
         patients: tuple[str, ...],
         keys: dict[str, SubjectKey],
-    ) -> tuple[str, Protected]:
-        id_ = str(draft.id)
-        if len(patients) == 1:
-            subject, key = patients[0], keys[patients[0]]
-        else:
-            kept = None if patients else self._vault.keep(grant, resource)
-            if kept is not None:
-                return "", kept
-            subject, key = id_, self._vault.shared_key(grant, id_, patients)
-        place = Place(grant.practice, subject, draft.type, id_, draft.version)
-        return subject, self._vault.protect(grant, place, key, resource)
+    ) -> Protected:
+        """Protect under the one patient's key; under a key of its own where there is none, or several."""
+        row.subject = patients[0] if len(patients) == 1 else str(draft.id)
+        key = self._vault.shared_key(grant, row.subject, patients) if len(patients) > 1 else keys[row.subject]
+        place = Place(grant.practice, row.subject, draft.type, str(draft.id), draft.version)
+        return self._vault.protect(grant, place, key, resource)
 
     def commit(self, grant: Grant, prepared: Sequence[Prepared]) -> None:
         """Store what was prepared, in the caller's transaction.
@@ -167,6 +171,22 @@ def _stamp(draft: Draft, now: datetime) -> dict[str, Any] | None:
         "lastUpdated": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     return {**draft.resource, "id": str(draft.id), "meta": meta}
+
+
+def _row(grant: Grant, draft: Draft, patients: tuple[str, ...], now: datetime) -> Resource:
+    return Resource(
+        id=draft.id,
+        practice=grant.practice,
+        type=draft.type,
+        version=draft.version,
+        subject="",
+        patients=" ".join(patients),
+        elements=0,
+        body=b"",
+        seal=b"",
+        updated=now,
+        deleted=draft.resource is None,
+    )
 
 
 def _replace(p: Prepared, before: Resource) -> None:

@@ -20,16 +20,18 @@ from confide.access import budget
 from confide.access.decide import Grant
 from confide.access.roles import Action, Form
 from confide.audit.journal import Entry, Journal, entry_for
+from confide.cipher.derive import digest, frame
 from confide.errors import AccessDenied, Damaged, GrantMismatch, JournalUnavailable
 from confide.fhir import json
 from confide.protect.documents import Place, Protected, Protector, Revealed
 from confide.protect.elements import Element
 from confide.protect.keyring import Keyring, SubjectKey
-from confide.protect.keystore import DataKeys
+from confide.protect.keystore import DataKeys, KeyUse
 from confide.protect.kms import Kms
 from confide.protect.plan import Plan
 
 Clock = Callable[[], datetime]
+DIGEST_BYTES = 16
 _NONE: frozenset[Element] = frozenset()
 _WRITING = frozenset({Action.WRITE, Action.IMPORT})
 _SHOWING = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
@@ -95,19 +97,26 @@ class Vault:
                 unlocked = self._practices[practice] = (keyring, Protector(self._plan, keyring))
             return unlocked
 
-    def keyring(self, practice: str) -> Keyring:
-        """The practice's unlocked keys, for the vault's own parts."""
+    def _keyring(self, practice: str) -> Keyring:
         return self._unlocked(practice)[0]
+
+    def digest(self, practice: str, *parts: str | bytes) -> bytes:
+        """A keyed digest for exact look-ups: equal for equal *parts* of one practice, and only then.
+
+        Returns:
+            16 bytes: HMAC-SHA-256 of the framed parts under the practice's index key, cut.
+        """
+        return digest(self._keyring(practice).use(KeyUse.INDEX), frame(*parts))[:DIGEST_BYTES]
 
     # In
 
     def subject_keys(self, grant: Grant, patients: Iterable[str]) -> dict[str, SubjectKey]:
         """Make the keys of patients that have none yet, and return all of them."""
-        return self.keyring(grant.practice).create(patients)
+        return self._keyring(grant.practice).create(patients)
 
     def shared_key(self, grant: Grant, subject: str, patients: Sequence[str]) -> SubjectKey:
         """The key of a resource of no patient or of several."""
-        return self.keyring(grant.practice).create_shared(subject, patients)
+        return self._keyring(grant.practice).create_shared(subject, patients)
 
     def protect(self, grant: Grant, place: Place, key: SubjectKey, resource: dict[str, Any]) -> Protected:
         """Take out of a valid resource what identifies, and seal it.
@@ -133,7 +142,9 @@ class Vault:
         None where its type is always sealed, or where it holds something personal.
         """
         protector = self._unlocked(grant.practice)[1]
-        if protector.sealed_type(resource["resourceType"]) or protector.identifies(resource, self._clock().date()):
+        if protector.sealed_type(resource["resourceType"]) or protector.identifies(
+            resource, self._clock().date()
+        ):
             return None
         body = json.format(resource)
         return Protected(body, b"", hashlib.sha256(body).digest(), frozenset(), resource)
@@ -149,7 +160,9 @@ class Vault:
 
     # Out
 
-    def reveal(self, grant: Grant, documents: Sequence[Document], elements: frozenset[Element]) -> list[Revealed]:
+    def reveal(
+        self, grant: Grant, documents: Sequence[Document], elements: frozenset[Element]
+    ) -> list[Revealed]:
         """Show *elements* of *documents* in the form that the grant allows, in order.
 
         What the grant does not show, or the budget does not cover, stays a stand-in. Commits its own
@@ -195,8 +208,8 @@ class Vault:
         """Charge the budget and write the journal; return how many documents, in order, are paid."""
         shown = [
             {
-                **{e: Form.CLEAR for e in d.elements & clear},
-                **{e: Form.MASKED for e in d.elements & masked},
+                **dict.fromkeys(d.elements & clear, Form.CLEAR),
+                **dict.fromkeys(d.elements & masked, Form.MASKED),
             }
             for d in documents
         ]
@@ -248,7 +261,9 @@ class Vault:
         if listed:
             self._journal.append(listed)
 
-    def _open(self, grant: Grant, d: Document, clear: frozenset[Element], masked: frozenset[Element]) -> Revealed:
+    def _open(
+        self, grant: Grant, d: Document, clear: frozenset[Element], masked: frozenset[Element]
+    ) -> Revealed:
         wanted = d.elements & (clear | masked)
         protector = self._unlocked(grant.practice)[1]
         if not d.seal:
@@ -258,9 +273,8 @@ class Vault:
             return Revealed(json.parse(d.body), frozenset(), frozenset())
         if not wanted:
             return Revealed(json.parse(d.body), frozenset(), d.elements)
-        key = self.keyring(grant.practice).subject(d.place.subject)
+        key = self._keyring(grant.practice).subject(d.place.subject)
         return protector.reveal(d.body, d.seal, d.place, key, clear, masked)
-
 
     # For the vault's own parts
 
@@ -271,7 +285,7 @@ class Vault:
         """
         grant.require(Action.INDEX, None, self._clock())
         for d in documents:
-            key = self.keyring(grant.practice).subject(d.place.subject)
+            key = self._keyring(grant.practice).subject(d.place.subject)
             yield self._unlocked(grant.practice)[1].reveal(d.body, d.seal, d.place, key)
 
     def indexed(self, grant: Grant) -> None:

@@ -97,7 +97,9 @@ def keys_of(patient: Mapping[str, Any]) -> set[tuple[Key, str]]:
     for name in patient.get("name", ()):
         families = [w for t in _strings(name.get("family")) for w in words(t)]
         givens = [w for t in _strings(name.get("given", [])) for w in words(t)]
-        others = [w for part in ("text", "prefix", "suffix") for t in _strings(name.get(part, [])) for w in words(t)]
+        others = [
+            w for part in ("text", "prefix", "suffix") for t in _strings(name.get(part, [])) for w in words(t)
+        ]
         keys |= {(Key.FAMILY, w) for w in families} | {(Key.GIVEN, w) for w in givens}
         keys |= {(Key.NAME, w) for w in (*families, *givens, *others)}
     if isinstance(patient.get("birthDate"), str):

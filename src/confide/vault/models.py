@@ -56,7 +56,9 @@ class DataKey(models.Model):
     class Meta:
         db_table = "vault_data_key"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["practice", "subject", "under", "version"], name="vault_data_key_once")
+            models.UniqueConstraint(
+                fields=["practice", "subject", "under", "version"], name="vault_data_key_once"
+            )
         ]
 
     def __str__(self) -> str:

@@ -46,7 +46,9 @@ class DatabaseDataKeys:
 
     def add_purpose_key(self, practice: str, key: WrappedKey) -> None:
         with _answering():
-            PurposeKey.objects.create(practice=practice, use=key.use, version=key.version, wrapped=key.wrapped)
+            PurposeKey.objects.create(
+                practice=practice, use=key.use, version=key.version, wrapped=key.wrapped
+            )
 
     def data_keys(self, practice: str, subjects: Collection[str]) -> dict[str, list[WrappedDataKey]]:
         found: dict[str, list[WrappedDataKey]] = {}
@@ -55,7 +57,9 @@ class DatabaseDataKeys:
             for start in range(0, len(wanted), _MOST_AT_ONCE):
                 some = wanted[start : start + _MOST_AT_ONCE]
                 rows = DataKey.objects.filter(practice=practice, subject__in=some).order_by("version", "id")
-                for subject, under, version, wrapped in rows.values_list("subject", "under", "version", "wrapped"):
+                for subject, under, version, wrapped in rows.values_list(
+                    "subject", "under", "version", "wrapped"
+                ):
                     key = WrappedDataKey(subject, under, version, bytes(wrapped))
                     found.setdefault(subject, []).append(key)
         return found
@@ -63,6 +67,8 @@ class DatabaseDataKeys:
     def add_data_keys(self, practice: str, keys: list[WrappedDataKey]) -> None:
         with _answering():
             DataKey.objects.bulk_create(
-                DataKey(practice=practice, subject=k.subject, under=k.under, version=k.version, wrapped=k.wrapped)
+                DataKey(
+                    practice=practice, subject=k.subject, under=k.under, version=k.version, wrapped=k.wrapped
+                )
                 for k in keys
             )

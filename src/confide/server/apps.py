@@ -1,0 +1,46 @@
+"""The server as a Django app. It holds the installation's parts, put together once in each process."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from confide.wiring import System
+
+
+class ServerConfig(AppConfig):
+    """Keeps the built system. It is made when first asked for, because that needs the root key."""
+
+    name = "confide.server"
+    label = "server"
+
+    def __init__(self, app_name: str, app_module: object) -> None:
+        super().__init__(app_name, app_module)
+        self._lock = Lock()
+        self._system: System | None = None
+
+    def system(self) -> System:
+        """Return the parts of this installation.
+
+        Raises:
+            KeyUnavailable: The key file is missing or locked.
+        """
+        with self._lock:
+            if self._system is None:
+                from confide import wiring
+
+                kms = wiring.open_file_kms(settings.CONFIG.keyring, settings.CONFIG.passphrase)
+                self._system = wiring.build(kms, frozenset(settings.CONFIG.code_systems))
+            return self._system
+
+
+def system() -> System:
+    """Return the parts of this installation, built once in each process."""
+    config = apps.get_app_config("server")
+    if not isinstance(config, ServerConfig):
+        raise TypeError("the app named server is not Confide's")
+    return config.system()

@@ -1,0 +1,79 @@
+"""SMART scopes of programs: read, intersected and asked. Version 1 and version 2 writings. No HTTP.
+
+Source:
+    SMART App Launch 2.2.0, scopes (https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html):
+    ``system/Type.read|write|*`` (version 1) and ``system/Type.cruds`` (version 2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confide.fhir.tables import RESOURCES
+
+_LETTERS = "cruds"
+_VERSION_1 = {"read": "rs", "write": "cud", "*": _LETTERS}
+_SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]{1,40})\.(read|write|\*|c?r?u?d?s?)", re.ASCII).fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What may be done with one type, or with all.
+
+    Attributes:
+        kind: A resource type, or ``*``.
+        letters: Of create, read, update, delete, search: those that are allowed.
+    """
+
+    kind: str
+    letters: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"system/{self.kind}.{''.join(letter for letter in _LETTERS if letter in self.letters)}"
+
+    def meet(self, other: Scope) -> Scope | None:
+        """What both allow; None where that is nothing."""
+        letters = self.letters & other.letters
+        if not letters or (self.kind != other.kind and "*" not in {self.kind, other.kind}):
+            return None
+        return Scope(other.kind if self.kind == "*" else self.kind, letters)
+
+
+def parse(text: str) -> frozenset[Scope]:
+    """Read scopes separated by spaces; what is not a scope of a program on this server is left out."""
+    found = set()
+    for word in text.split():
+        match = _SCOPE(word)
+        if match is None or not match[2] or (match[1] != "*" and match[1] not in RESOURCES):
+            continue
+        found.add(Scope(match[1], frozenset(_VERSION_1.get(match[2], match[2]))))
+    return frozenset(found)
+
+
+def strangers(text: str) -> int:
+    """Count the words of *text* that are no scope here."""
+    return sum(1 for word in text.split() if not parse(word))
+
+
+def grant(requested: str, registered: str) -> str:
+    """Return the scopes that are both requested and registered, in the writing of the request."""
+    ours = parse(registered)
+    granted: list[str] = []
+    for word in requested.split():
+        for scope in parse(word):
+            met = {m for other in ours if (m := scope.meet(other)) is not None}
+            written = [word] if scope in met else sorted(map(str, met))
+            granted += [text for text in written if text not in granted]
+    return " ".join(granted)
+
+
+def allows(scopes: Iterable[Scope], kind: str, letter: str) -> bool:
+    """Tell whether one of *scopes* allows an interaction with a type.
+
+    Args:
+        kind: A resource type, or ``*`` for all of them at once.
+        letter: ``c`` create, ``r`` read, ``u`` update, ``d`` delete or ``s`` search.
+    """
+    return any(scope.kind in {kind, "*"} and letter in scope.letters for scope in scopes)
