@@ -64,6 +64,7 @@ print(
             "paid": len(paid),
             "refused": len(refused),
             "seen": seen,
+            "counted": budget.today(grant.actor, NOW).patients,
             "failures": failures,
         }
     )

@@ -2,17 +2,18 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from confide.access import budget
 from confide.access.decide import act_as_client, act_as_member, decide, system_grant
-from confide.access.exposure import SLOT
+from confide.access.exposure import SLOT, Exposures, weigh
 from confide.access.models import Exposure, Membership, Practice
 from confide.access.roles import Action, Form, Purpose, Role
 from confide.errors import BudgetSpent, GrantExpired, Unavailable
@@ -22,6 +23,7 @@ from .conftest import NOW
 
 LIMITS = budget.LIMITS[Role.FRONT_DESK]
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def name(patient, form=Form.CLEAR):
@@ -215,8 +217,34 @@ def test_a_budget_is_spent_inside_a_transaction(transactional_db, grant, desk):
     assert usage(desk) == (0, 0)
 
 
+def test_totals_are_what_the_rows_say_whatever_happened(desk, practice):
+    """Random looks at random times, against a count of everything that was shown within each window."""
+    chance = random.Random(20230329)
+    shown = []
+    now = NOW
+    forms = [Form.CLEAR, Form.MASKED, Form.STAND_IN]
+    for _ in range(250):
+        now += timedelta(minutes=chance.choice([0, 1, 7, 40, 200]))
+        patient = f"p{chance.randrange(12)}"
+        page = [(patient, element, chance.choice(forms)) for element in chance.sample(list(Element), 4)]
+        budget.spend(grant_at(desk, now), page, now)
+        shown += [(now, *charge) for charge in page if charge[2] is not Form.STAND_IN]
+        counted = Exposures(connection, desk.owner, now).count()
+        for window, patients, units in [
+            (DAY, counted.day_patients, counted.day_units),
+            (HOUR, counted.hour_patients, counted.hour_units),
+        ]:
+            begin = (now - window - EPOCH) // SLOT
+            within = [row for row in shown if -((EPOCH - row[0]) // SLOT) > begin]
+            heaviest = {}
+            for _, who, element, form in within:
+                heaviest[who, element] = max(weigh(element, form), heaviest.get((who, element), 0))
+            assert patients == len({row[1] for row in within})
+            assert units == sum(heaviest.values())
+
+
 def test_few_queries(grant, django_assert_max_num_queries, django_assert_num_queries):
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         budget.spend(grant, [name(1)], NOW)
     with django_assert_num_queries(1):
         budget.spend(grant, [name(1)], NOW + timedelta(minutes=3))
@@ -247,5 +275,5 @@ def test_a_stampede_never_exceeds_by_one(tmp_path, fresh_databases):
     assert run.returncode == 0, run.stderr[-2000:]
     result = json.loads(run.stdout)
     assert result["failures"] == []
-    assert result["paid"] == result["seen"] == LIMITS.hour_patients
+    assert result["paid"] == result["seen"] == result["counted"] == LIMITS.hour_patients
     assert result["refused"] == result["asked"] - LIMITS.hour_patients

@@ -8,8 +8,9 @@ writes nothing: the count may be too high for five minutes, never too low.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -19,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections, router, transaction
 
 from confide.access.decide import Actor, Grant
-from confide.access.exposure import UNSEEN, Charge, Exposures, Seen, Sight, Totals, weigh
+from confide.access.exposure import Change, Charge, Exposures, Sight, Totals
 from confide.access.models import Client, Exposure
 from confide.access.roles import Form, Role
 from confide.errors import BudgetSpent, GrantExpired, Unavailable
@@ -166,62 +167,56 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, *, partly: bool)
     patients = sorted({patient for patient, shown in groups if shown})
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
-        seen = exposures.look(grant.practice, patients)
-        if all(_is_fresh(patient, shown, seen) for patient, shown in groups):
+        sight = exposures.look(grant.practice, patients)
+        if not any(_find_stale(sight, patient, shown) for patient, shown in groups):
             return len(groups)
         if connection.vendor == "postgresql":
             exposures.lock()
-            seen = exposures.look(grant.practice, patients)
-        paid, charges = _fit(grant, groups, seen, exposures)
-        if partly or paid == len(groups):
-            exposures.record(grant.practice, charges)
+            sight = exposures.look(grant.practice, patients)
+        paid, charges, change = _fit(grant, groups, sight, exposures)
+        if charges and (partly or paid == len(groups)):
+            exposures.record(grant.practice, charges, change)
     except DatabaseError as error:
         raise Unavailable(f"the exposure budget cannot be charged ({type(error).__name__})") from None
     return paid
 
 
-def _is_fresh(patient: str, shown: dict[Element, Form], seen: Sight) -> bool:
-    """Tell whether all of it is already recorded for the present slot."""
-    for element, form in shown.items():
-        fresh = seen.get((patient, element), UNSEEN).fresh
-        if fresh is None or fresh < weigh(element, form):
-            return False
-    return True
+def _find_stale(sight: Sight, patient: str, shown: dict[Element, Form]) -> dict[Element, Form]:
+    """Return what is not yet recorded for the present slot."""
+    return {element: form for element, form in shown.items() if not sight.is_fresh(patient, element, form)}
 
 
 def _fit(
-    grant: Grant, groups: Sequence[_Group], seen: Sight, exposures: Exposures
-) -> tuple[int, list[Charge]]:
-    """Add group after group while the limits hold; return how many fit, and what to record."""
+    grant: Grant, groups: Sequence[_Group], sight: Sight, exposures: Exposures
+) -> tuple[int, list[Charge], Change]:
+    """Add group after group while the limits hold.
+
+    Returns:
+        How many groups fit, what to record of them, and what that does to the totals.
+    """
     limits = limits_of(grant.actor.role, grant.day_patients, grant.day_units)
-    days = {patient for (patient, _), was in seen.items() if was.day is not None}
-    hours = {patient for (patient, _), was in seen.items() if was.hour is not None}
     totals: Totals | None = None
     charges: list[Charge] = []
+    sum_of_changes: Change = defaultdict(lambda: [0, 0])
     for position, (patient, shown) in enumerate(groups):
-        if _is_fresh(patient, shown, seen):
-            continue
-        day_units = hour_units = 0
-        for element, form in shown.items():
-            weight, was = weigh(element, form), seen.get((patient, element), UNSEEN)
-            day_units += max(0, weight - (was.day or 0))
-            hour_units += max(0, weight - (was.hour or 0))
-        if day_units or hour_units or patient not in days or patient not in hours:
+        stale = _find_stale(sight, patient, shown)
+        change = sight.see(patient, stale)
+        gain = _sum(change, exposures.day_begin) + _sum(change, exposures.hour_begin)
+        if any(more > 0 for more in gain):
             totals = totals or exposures.count()
-            totals = Totals(
-                totals.day_patients + (patient not in days),
-                totals.day_units + day_units,
-                totals.hour_patients + (patient not in hours),
-                totals.hour_units + hour_units,
-            )
+            totals = Totals(*(was + more for was, more in zip(astuple(totals), gain, strict=True)))
             if not limits.cover(totals):
-                return position, charges
-        for element, form in shown.items():
-            weight, was = weigh(element, form), seen.get((patient, element), UNSEEN)
-            if was.fresh is None or was.fresh < weight:
-                charges.append((patient, element, form))
-            heaviest = [max(weight, old or 0) for old in (was.day, was.hour, was.fresh)]
-            seen[patient, element] = Seen(*heaviest)
-        days.add(patient)
-        hours.add(patient)
-    return len(groups), charges
+                return position, charges, sum_of_changes
+        elif totals is not None:
+            totals = Totals(*(was + more for was, more in zip(astuple(totals), gain, strict=True)))
+        charges.extend((patient, element, form) for element, form in stale.items())
+        for slot, (patients, units) in change.items():
+            sum_of_changes[slot][0] += patients
+            sum_of_changes[slot][1] += units
+    return len(groups), charges, sum_of_changes
+
+
+def _sum(change: Change, begin: int) -> tuple[int, int]:
+    """Return what a window that begins after slot *begin* gains: patients and units."""
+    within = [gain for slot, gain in change.items() if slot > begin]
+    return sum(patients for patients, _ in within), sum(units for _, units in within)

@@ -133,11 +133,10 @@ class AccessToken(models.Model):
 
 
 class Exposure(models.Model):
-    """When the owner of a credential last saw one element of one patient in one form.
+    """In which slot the owner of a credential last saw one element of one patient in one form.
 
     The owner is a person or a client (``person:...``, ``client:...``), whatever session, token or practice
-    was used. One row for each pair is enough for every rolling window: it was seen within the window if it
-    was last seen within it. Which session saw it is in the journal.
+    was used; which session it was is in the journal. Slots are those of ``exposure``.
     """
 
     owner = models.CharField(max_length=50)
@@ -146,7 +145,7 @@ class Exposure(models.Model):
     element = models.CharField(max_length=20)
     form = models.CharField(max_length=10)
     weight = models.PositiveSmallIntegerField()
-    at = models.DateTimeField()
+    slot = models.PositiveIntegerField()
 
     class Meta:
         constraints = [
@@ -154,4 +153,16 @@ class Exposure(models.Model):
                 fields=["owner", "practice", "patient", "element", "form"], name="exposure_counts_once"
             ),
         ]
-        indexes = [models.Index(fields=["owner", "at"], name="exposure_window")]
+
+
+class ExposureTotal(models.Model):
+    """The patients that an owner last saw in one slot, and the units that they last saw in it."""
+
+    owner = models.CharField(max_length=50)
+    slot = models.PositiveIntegerField()
+    # Signed, because PostgreSQL checks a loss as if it were a row before it adds it to the one that is there.
+    patients = models.IntegerField()
+    units = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "slot"], name="one_total_per_slot")]

@@ -193,14 +193,14 @@ def refusal_for(
 
 
 _COLUMNS: Final = tuple(field.name for field in fields(Entry))
-_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*_COLUMNS, 'leaf'))}) "  # noqa: S608 - names
+_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*_COLUMNS, 'leaf'))}) "
 _SQLITE: Final = f"{_INSERT} VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 1))})"
 # PostgreSQL takes a batch as one JSON text: the writings that were hashed, each with its leaf. It is
 # several times faster than as many parameters.
 _TYPES: Final = {"at": "timestamptz", "elements": "jsonb", "version": "integer"}
 _BYTES: Final = frozenset({"body_sha256", "reason_sealed", "leaf"})
 _POSTGRESQL: Final = (
-    _INSERT
+    _INSERT  # noqa: S608 - names of columns
     + "SELECT "
     + ", ".join(f"decode({name}, 'base64')" if name in _BYTES else name for name in (*_COLUMNS, "leaf"))
     + " FROM json_to_recordset(%s::json) AS entry("

@@ -63,8 +63,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Make what is missing; say what is there."""
-    config = _configure(args)
-    _passphrase(args, config)
+    from confide.server.config import read
+
+    _passphrase(args, _configure(args))
+    config = read()
     show.line(f"Confide in {config.data}", style="bold")
     lay_folder(config)
     installation.start(config)
@@ -162,16 +164,10 @@ def keys(config: Config) -> System:
             raise Misconfigured("the databases belong to a keyring that is not there (put it back at its place)")
         FileKms.create(config.keyring, os.environ.get("CONFIDE_PASSPHRASE") or None)
     _step(not there, "keyring", str(config.keyring) + ("" if there else "   (back it up, apart from the data)"))
-    system = installation.build(_opened(config))
+    system = installation.build(config)
     for practice in Practice.objects.all():
         found(system, practice)
     return system
-
-
-def _opened(config: Config) -> Config:
-    from confide.server import config as configuration
-
-    return configuration.read() if config.passphrase is None else config
 
 
 def found(system: System, practice: Practice) -> None:

@@ -40,9 +40,9 @@ def locate(args: argparse.Namespace) -> Config:
     return config.read()
 
 
-def start(config: Config) -> None:
-    """Start Django on this installation, with logs that leave the progress bar alone."""
-    if "CONFIDE_LOG_LEVEL" not in os.environ and config.log_level == "INFO":
+def start(config: Config, *, chatty: bool = False) -> None:
+    """Start Django on this installation; unless *chatty*, with logs that leave the progress bar alone."""
+    if not chatty and "CONFIDE_LOG_LEVEL" not in os.environ and config.log_level == "INFO":
         os.environ["CONFIDE_LOG_LEVEL"] = "WARNING"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "confide.server.settings")
     try:
@@ -74,7 +74,7 @@ def pending() -> dict[str, int]:
     return found
 
 
-def ready(args: argparse.Namespace) -> Config:
+def ready(args: argparse.Namespace, *, chatty: bool = False) -> Config:
     """Find and start an installation that is complete.
 
     Raises:
@@ -83,7 +83,7 @@ def ready(args: argparse.Namespace) -> Config:
     config = locate(args)
     if not config.data.is_dir():
         raise Misconfigured(f"there is no installation in {config.data} (run confide init)")
-    start(config)
+    start(config, chatty=chatty)
     if any(pending().values()):
         msg = "the databases are not prepared for this version (run confide init; it keeps what is there)"
         raise Misconfigured(msg)

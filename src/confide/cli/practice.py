@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from confide.cli import installation, show
+from confide.cli import init, installation, show
 from confide.errors import Invalid
 
 ADD_EXAMPLE: Final = """\
@@ -42,10 +42,12 @@ def add(args: argparse.Namespace) -> int:
     if not 0 < len(name) <= 200:
         raise Invalid("a practice's name has 1 to 200 characters")
     there = Practice.objects.filter(name=name).first()
+    system = installation.build(config)
     if there is None:
-        made = installation.build(config).found_practice(name)
+        made = system.found_practice(name)
         show.step("made", "practice", f"{made.name}   {made.pk}")
     else:
+        init.found(system, there)  # its keys, if an earlier run was interrupted before it made them
         show.step("kept", "practice", f"{there.name}   {there.pk}")
     return show.DONE
 

@@ -73,6 +73,7 @@ def allows(scopes: Iterable[Scope], kind: str, letter: str) -> bool:
     """Tell whether one of *scopes* allows an interaction with a type.
 
     Args:
+        scopes: Of a token.
         kind: A resource type, or ``*`` for all of them at once.
         letter: ``c`` create, ``r`` read, ``u`` update, ``d`` delete or ``s`` search.
     """

@@ -7,7 +7,7 @@ durable transaction, and only when that is committed is a seal opened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,7 @@ from confide.protect.plan import Plan
 
 Clock = Callable[[], datetime]
 DIGEST_BYTES = 16
+_KEYS_AT_ONCE = 500
 _NONE: frozenset[Element] = frozenset()
 _WRITING = frozenset({Action.WRITE, Action.IMPORT})
 _SHOWING = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
@@ -96,6 +97,14 @@ class Vault:
                 keyring = Keyring(self._kms, self._store, practice)
                 unlocked = self._practices[practice] = (keyring, Protector(self._plan, keyring))
             return unlocked
+
+    def unlock(self, practice: str) -> None:
+        """Unlock a practice's keys now instead of at the first use.
+
+        Raises:
+            KeyUnavailable: They cannot be had.
+        """
+        self._unlocked(practice)
 
     def _keyring(self, practice: str) -> Keyring:
         return self._unlocked(practice)[0]
@@ -192,8 +201,10 @@ class Vault:
         clear = frozenset(e for e, form in forms.items() if form is Form.CLEAR)
         masked = frozenset(e for e, form in forms.items() if form is Form.MASKED)
         paid = self._pay(grant, documents, clear, masked, now)
+        shown = documents[:paid] if clear or masked else ()
+        keys = self._keyring(grant.practice).subjects({d.place.subject for d in shown if d.elements})
         return [
-            self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE)
+            self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE, keys)
             for i, d in enumerate(documents)
         ]
 
@@ -262,7 +273,12 @@ class Vault:
             self._journal.append(listed)
 
     def _open(
-        self, grant: Grant, d: Document, clear: frozenset[Element], masked: frozenset[Element]
+        self,
+        grant: Grant,
+        d: Document,
+        clear: frozenset[Element],
+        masked: frozenset[Element],
+        keys: Mapping[str, SubjectKey],
     ) -> Revealed:
         wanted = d.elements & (clear | masked)
         protector = self._unlocked(grant.practice)[1]
@@ -273,26 +289,37 @@ class Vault:
             return Revealed(json.parse(d.body), frozenset(), frozenset())
         if not wanted:
             return Revealed(json.parse(d.body), frozenset(), d.elements)
-        key = self._keyring(grant.practice).subject(d.place.subject)
+        key = keys.get(d.place.subject) or self._keyring(grant.practice).subject(d.place.subject)
         return protector.reveal(d.body, d.seal, d.place, key, clear, masked)
 
     # For the vault's own parts
 
-    def open_for_index(self, grant: Grant, documents: Iterable[Document]) -> Iterator[Revealed]:
-        """Open identities for the in-memory index; they stay in this process.
+    def open_for_index(
+        self, grant: Grant, documents: Sequence[Document], elements: frozenset[Element]
+    ) -> Iterator[Revealed]:
+        """Open identities for the in-memory index, after one journal entry; they stay in this process.
 
-        The caller has journalled the indexing (``indexed``).
+        Args:
+            grant: A system grant for indexing.
+            documents: Patients.
+            elements: What the index is made of; nothing else is opened.
+
+        Raises:
+            JournalUnavailable: The journal cannot be written; nothing was opened.
         """
-        grant.require(Action.INDEX, None, self._clock())
-        for d in documents:
-            key = self._keyring(grant.practice).subject(d.place.subject)
-            yield self._unlocked(grant.practice)[1].reveal(d.body, d.seal, d.place, key)
-
-    def indexed(self, grant: Grant) -> None:
-        """Journal that the identities of a practice are being indexed, before they are."""
-        grant.require(Action.INDEX, None, self._clock())
+        now = self._clock()
+        grant.require(Action.INDEX, None, now)
+        if not documents:
+            return
         with self._durable():
-            self._append([entry_for(grant, self._clock())])
+            self._append([entry_for(grant, now, elements=dict.fromkeys(elements, Form.SEARCHED))])
+        keyring, protector = self._unlocked(grant.practice)
+        for start in range(0, len(documents), _KEYS_AT_ONCE):
+            some = documents[start : start + _KEYS_AT_ONCE]
+            keys = keyring.subjects({d.place.subject for d in some})
+            for d in some:
+                key = keys.get(d.place.subject) or keyring.subject(d.place.subject)
+                yield protector.reveal(d.body, d.seal, d.place, key, elements)
 
 
 def _what(d: Document) -> dict[str, Any]:

@@ -53,6 +53,10 @@ _ELEMENTS = {
 }
 
 
+INDEXED = frozenset(_ELEMENTS.values())
+"""The data elements that the index opens."""
+
+
 class Source(Protocol):
     """Where the index reads patients from: ``records`` gives it one."""
 
@@ -147,11 +151,9 @@ class IdentityIndex:
             if last == self._change:
                 return
             grant = system_grant(Action.INDEX, self._practice, "the identity index reads on", self._clock())
-            if self._change < 0:
-                self._vault.indexed(grant)
             changes = list(self._source.changed(self._practice, self._change))
             documents = [d for _, _, d in changes if d is not None]
-            revealed = iter(self._vault.open_for_index(grant, documents))
+            revealed = iter(self._vault.open_for_index(grant, documents, INDEXED))
             fresh = not self._keys
             for _, patient, document in changes:
                 self._replace(patient, keys_of(next(revealed).resource) if document else set(), fresh=fresh)

@@ -64,7 +64,10 @@ def negotiate(request: HttpRequest) -> None:
 def send(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Answer with a resource."""
     return HttpResponse(
-        json.format(body), status=status, headers=dict(headers or {}), content_type=f"{FHIR_JSON}; charset=utf-8"
+        json.format(body),
+        status=status,
+        headers=dict(headers or {}),
+        content_type=f"{FHIR_JSON}; charset=utf-8",
     )
 
 
@@ -84,6 +87,7 @@ def instant(view: View) -> str:
 
 
 def send_declined(declined: Declined) -> HttpResponse:
+    """Answer a refusal of HTTP itself."""
     return send_issue(declined.status, declined.kind, declined.text, declined.headers)
 
 
@@ -93,12 +97,14 @@ def send_issue(status: int, kind: str, text: str, headers: Mapping[str, str] | N
     return send({"resourceType": "OperationOutcome", "issue": [issue]}, status, headers)
 
 
-def send_problem(problem: ConfideError, *, conditional: bool = False, searching: bool = False) -> HttpResponse:
+def send_problem(
+    problem: ConfideError, *, conditional: bool = False, searching: bool = False
+) -> HttpResponse:
     """Answer with an error of ours as an OperationOutcome.
 
     Args:
         problem: What was raised.
-        conditional: The request named the version that it had seen, so a conflict is its condition that failed.
+        conditional: The request named the version that it had seen: a conflict is a condition that failed.
         searching: The request was a search: what is invalid is the request itself.
     """
     status = status_of(problem)
@@ -114,5 +120,8 @@ def moved(problem: ConfideError, path: str) -> ConfideError:
     if not isinstance(problem, InvalidResource):
         return problem
     return InvalidResource(
-        [Issue(issue.path.replace("Bundle.entry[0]", path, 1), issue.kind, issue.text) for issue in problem.issues]
+        [
+            Issue(issue.path.replace("Bundle.entry[0]", path, 1), issue.kind, issue.text)
+            for issue in problem.issues
+        ]
     )

@@ -16,13 +16,15 @@ from confide.server.fhir.answers import moved, send
 from confide.server.fhir.exchange import Exchange
 from confide.server.fhir.searches import searchset
 
+MOST_ENTRIES = 20_000
 _LETTERS = {"POST": "c", "PUT": "u", "DELETE": "d"}
 
 
 def execute(exchange: Exchange) -> HttpResponse:
+    """Answer ``POST`` to the base address: a transaction or a batch."""
     bundle = exchange.body()
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
-    if isinstance(entries, list) and bundle.get("type") == "batch":
+    if isinstance(entries, list) and bundle.get("type") == "batch" and len(entries) <= MOST_ENTRIES:
         written = [_alone(exchange, entry, i) for i, entry in enumerate(entries)]
         return send({"resourceType": "Bundle", "type": "batch-response", "entry": written})
     for entry in entries if isinstance(entries, list) else ():

@@ -71,7 +71,7 @@ class Exchange:
         Raises:
             AccessDenied: They do not.
         """
-        self.action, self.kind, self.id = ACTIONS[letter], kind if kind in RESOURCES else "", _own(id_)
+        self.action, self.kind, self.id = ACTIONS[letter], kind if kind in RESOURCES else "", own_id(id_)
         if not smart.allows(self.scopes, kind, letter):
             self.lacking = f"system/{self.kind or '*'}.{letter}"
             raise AccessDenied("the token's scopes do not cover this")
@@ -103,7 +103,12 @@ class Exchange:
             JournalUnavailable: It cannot be written.
         """
         entry = refusal_for(
-            self.actor, self.action, self.purpose, self.system.clock(), resource_type=self.kind, resource_id=self.id
+            self.actor,
+            self.action,
+            self.purpose,
+            self.system.clock(),
+            resource_type=self.kind,
+            resource_id=self.id,
         )
         try:
             with transaction.atomic(durable=True):
@@ -166,7 +171,9 @@ def authenticate(request: HttpRequest) -> Exchange:
     """
     scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented:
-        text = "a bearer token is needed here; get one at the token endpoint (.well-known/smart-configuration)"
+        text = (
+            "a bearer token is needed here; get one at the token endpoint (.well-known/smart-configuration)"
+        )
         raise Declined(401, "login", text, {"WWW-Authenticate": _CHALLENGE})
     system = apps.system()
     row = _find(presented.strip(), system.clock())
@@ -189,7 +196,7 @@ def _find(presented: str, now: datetime) -> AccessToken | None:
     return good.first()
 
 
-def _own(id_: str) -> str:
+def own_id(id_: str) -> str:
     """*id_* if it is one of ours: anything else in an address may be somebody's number."""
     try:
         return id_ if str(uuid.UUID(id_)) == id_ else ""

@@ -6,6 +6,7 @@ Source:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpResponse
@@ -29,6 +30,7 @@ def withheld(grant: Grant, view: View) -> bool:
 
 
 def create(exchange: Exchange, kind: str) -> HttpResponse:
+    """Answer ``POST Type``."""
     exchange.allow(kind, "c")
     if "If-None-Exist" in exchange.request.headers:
         raise Declined(412, "not-supported", "conditional creates are not supported; search first")
@@ -40,6 +42,7 @@ def create(exchange: Exchange, kind: str) -> HttpResponse:
 
 
 def update(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
+    """Answer ``PUT Type/id``."""
     exchange.allow(kind, "u", id_)
     seen = version_of(exchange.request.headers.get("If-Match"))
     resource = exchange.body()
@@ -49,22 +52,23 @@ def update(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
 
 
 def delete(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
+    """Answer ``DELETE Type/id``."""
     exchange.allow(kind, "d", id_)
     seen = version_of(exchange.request.headers.get("If-Match"))
-    try:
+    with suppress(Gone):  # deleted before: what was asked for is so
         exchange.system.charts.delete(exchange.grant(Action.WRITE), kind, id_, seen)
-    except Gone:
-        pass  # deleted before: what was asked for is so
     return HttpResponse(status=204)
 
 
 def read(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
+    """Answer ``GET Type/id``."""
     exchange.allow(kind, "r", id_)
     grant = exchange.grant(Action.READ)
     return _shown(grant, exchange.system.charts.read(grant, kind, id_))
 
 
 def read_version(exchange: Exchange, kind: str, id_: str, version: str) -> HttpResponse:
+    """Answer ``GET Type/id/_history/version``."""
     exchange.allow(kind, "r", id_)
     if not version.isascii() or not version.isdigit() or len(version) > 9:
         raise Unknown("there is no such version")
@@ -73,6 +77,7 @@ def read_version(exchange: Exchange, kind: str, id_: str, version: str) -> HttpR
 
 
 def history(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
+    """Answer ``GET Type/id/_history``."""
     exchange.allow(kind, "r", id_)
     grant = exchange.grant(Action.READ)
     views = exchange.system.charts.history(grant, kind, id_)
@@ -89,9 +94,16 @@ def everything(exchange: Exchange, id_: str) -> HttpResponse:
     grant = exchange.grant(Action.READ)
     views = exchange.system.charts.chart(grant, id_)
     if len(views) > MOST_OF_A_CHART:
-        raise InvalidResource([Issue("$everything", "too-costly", "the chart is too long for one page; search by type")])
+        raise InvalidResource(
+            [Issue("$everything", "too-costly", "the chart is too long for one page; search by type")]
+        )
     entries = [entry(exchange, view) for view in views]
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(views), "entry": entries}
+    bundle: dict[str, Any] = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": len(views),
+        "entry": entries,
+    }
     return send(bundle, headers=_warning(any(withheld(grant, v) for v in views)))
 
 

@@ -18,7 +18,7 @@ from confide.records.outcomes import note
 from confide.records.search import Page
 from confide.server import bodies
 from confide.server.fhir.answers import Declined, send
-from confide.server.fhir.exchange import Exchange
+from confide.server.fhir.exchange import Exchange, own_id
 from confide.server.fhir.resources import entry
 
 FORM = "application/x-www-form-urlencoded"
@@ -28,7 +28,7 @@ _PRESENTATION = frozenset({"_format", "_pretty", "_total", "_totalMethod"})
 # is written down by browsers, proxies and programs.
 _HARMLESS = frozenset(
     {
-        "_count", "_sort", "_summary", "_id", "active", "category", "class", "clinical-status", "code", "gender",
+        "_count", "_sort", "_summary", "active", "category", "class", "clinical-status", "code", "gender",
         "intent", "status", "type", "verification-status",
     }
 )  # fmt: skip
@@ -36,11 +36,13 @@ WITHHELD = "the exposure budget does not cover all of these; what it does not co
 
 
 def search(exchange: Exchange, kind: str) -> HttpResponse:
+    """Answer ``GET Type?...``."""
     exchange.allow(kind, "s")
     return _search(exchange, kind, bodies.parse_fields(_query(exchange)))
 
 
 def post_search(exchange: Exchange, kind: str) -> HttpResponse:
+    """Answer ``POST Type/_search``."""
     exchange.allow(kind, "s")
     if bodies.media_type(exchange.request) != FORM:
         raise Declined(415, "not-supported", "a search by POST is a form: application/x-www-form-urlencoded")
@@ -65,11 +67,14 @@ def searchset(
     """Write a page of results as a Bundle.
 
     Args:
+        exchange: Whose page it is.
+        kind: The type that was searched.
+        page: What was found.
         asked: The parameters; the harmless ones stand in the link to itself.
     """
     asked = list(asked)
     address = f"{exchange.base}/{kind}"
-    shown = [(name, value) for name, value in asked if _harmless(kind, name)]
+    shown = [(name, value) for name, value in asked if _harmless(kind, name, value)]
     links = [{"relation": "self", "url": f"{address}?{urlencode(shown)}" if shown else address}]
     if page.next_cursor:
         rest = [("_cursor", page.next_cursor), *((n, v) for n, v in asked if n == "_count")]
@@ -77,15 +82,21 @@ def searchset(
     entries = [entry(exchange, view) for view in page.views]
     if page.withheld:
         entries.append({"resource": note("throttled", WITHHELD), "search": {"mode": "outcome"}})
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": page.total, "link": links}
+    bundle: dict[str, Any] = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": page.total,
+        "link": links,
+    }
     if entries:
         bundle["entry"] = entries
     return bundle
 
 
-def _harmless(kind: str, name: str) -> bool:
+def _harmless(kind: str, name: str, value: str) -> bool:
     name = name.partition(":")[0]
     if name in _HARMLESS:
         return True
     parameter = definitions.parameters(kind).get(name)
-    return parameter is not None and parameter.kind == "reference"
+    is_id = name == "_id" or (parameter is not None and parameter.kind == "reference")
+    return is_id and own_id(value.rpartition("/")[2]) != ""

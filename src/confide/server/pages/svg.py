@@ -1,0 +1,135 @@
+"""Charts made on the server: SVG with a title, a description and units. No style attributes, no scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from typing import Final
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+_WIDTH, _HEIGHT = 232, 64
+_LEFT, _RIGHT, _TOP, _BOTTOM = 6, 40, 8, 8
+_numbers: Final = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One reading.
+
+    Attributes:
+        low: The lower of two figures that belong together, such as the diastolic pressure.
+    """
+
+    day: date
+    value: float
+    low: float | None = None
+
+
+def ring(part: float, words: str) -> SafeString:
+    """A thin ring that fills clockwise; *part* is from 0 to 1."""
+    return format_html(
+        '<svg class="ring-picture" viewBox="0 0 24 24" role="img" aria-label="{}">'
+        '<circle class="ring-track" cx="12" cy="12" r="10"/>'
+        '<circle class="ring-fill" cx="12" cy="12" r="10" pathLength="100" stroke-dasharray="{} 100"'
+        ' transform="rotate(-90 12 12)"/></svg>',
+        words,
+        f"{100 * part:.1f}",
+    )
+
+
+def sparkline(title: str, unit: str, points: Sequence[Point]) -> SafeString:
+    """A series over time: a line of values, or bars from low to high; lowest and highest are written."""
+    values = [v for p in points for v in (p.value, p.low) if v is not None]
+    least, most = min(values), max(values)
+    first, last = points[0].day, points[-1].day
+    days = max((last - first).days, 1)
+    room = (most - least) or max(abs(most) * 0.1, 1)
+
+    def x(day: date) -> float:
+        if first == last:
+            return (_LEFT + _WIDTH - _RIGHT) / 2
+        return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * (day - first).days / days, 1)
+
+    def y(value: float) -> float:
+        part = 0.5 if most == least else (value - least) / room
+        return round(_HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * part, 1)
+
+    places = [(x(p.day), y(p.value), None if p.low is None else y(p.low)) for p in points]
+    if any(low is not None for _, _, low in places):
+        marks = format_html_join(
+            "",
+            '<line class="range" x1="{}" y1="{}" x2="{}" y2="{}"/>',
+            ((a, b, a, b if low is None else low) for a, b, low in places),
+        )
+    else:
+        marks = format_html('<polyline class="line" points="{}"/>', " ".join(f"{a},{b}" for a, b, _ in places))
+        dots = places[:-1] if len(places) <= 12 else []
+        marks += format_html_join("", '<circle class="dot" cx="{}" cy="{}" r="1.5"/>', ((a, b) for a, b, _ in dots))
+    end = places[-1]
+    newest = format_html('<circle class="newest" cx="{}" cy="{}" r="3"/>', end[0], end[1])
+    if end[2] is not None:
+        newest += format_html('<circle class="newest" cx="{}" cy="{}" r="3"/>', end[0], end[2])
+    words = f"{len(points)} readings from {first.year} to {last.year}, from {least:g} to {most:g} {unit}"
+    return _picture(
+        "spark", _WIDTH, _HEIGHT, title, words,
+        _rules(y(least), y(most)) + marks + newest + _bounds(least, most, y(least), y(most)),
+    )  # fmt: skip
+
+
+def _rules(low: float, high: float) -> SafeString:
+    right = _WIDTH - _RIGHT + 6
+    return format_html_join(
+        "", '<line class="rule" x1="0" y1="{}" x2="{}" y2="{}"/>', ((at, right, at) for at in {low, high})
+    )
+
+
+def _bounds(least: float, most: float, low: float, high: float) -> SafeString:
+    at = _WIDTH - _RIGHT + 10
+    texts = [(at, high + 4, f"{most:g}")] + ([] if least == most else [(at, low + 4, f"{least:g}")])
+    return format_html_join("", '<text class="bound" x="{}" y="{}">{}</text>', texts)
+
+
+def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeString:
+    """One column for each label, in order; every third label is written, and the highest figure."""
+    width, height, foot, head = 720, 150, 22, 18
+    most = max((figure for _, figure in figures), default=0)
+    step = width / max(len(figures), 1)
+    scale = (height - foot - head) / max(most, 1)
+    parts = [format_html('<line class="rule" x1="0" y1="{0}" x2="{1}" y2="{0}"/>', height - foot, width)]
+    written = False
+    for i, (label, figure) in enumerate(figures):
+        left, tall = round(i * step + step * 0.2, 1), round(figure * scale, 1)
+        if figure:
+            top = height - foot - tall
+            parts.append(
+                format_html(
+                    '<rect class="column" x="{}" y="{}" width="{}" height="{}" rx="2"/>',
+                    left, top, round(step * 0.6, 1), tall,
+                )  # fmt: skip
+            )
+            if figure == most and not written:
+                written = True
+                parts.append(_label(i * step + step / 2, top - 6, str(figure)))
+        if i % 3 == 0:
+            parts.append(_label(i * step + step / 2, height - 6, label))
+    words = f"{sum(figure for _, figure in figures)} {unit} in all; the most in one column is {most}"
+    return _picture("columns", width, height, title, words, format_html_join("", "{}", ((p,) for p in parts)))
+
+
+def _label(x: float, y: float, text: str) -> SafeString:
+    return format_html(
+        '<text class="bound" x="{}" y="{}" text-anchor="middle">{}</text>', round(x, 1), round(y, 1), text
+    )
+
+
+def _picture(kind: str, width: int, height: int, title: str, words: str, inside: SafeString) -> SafeString:
+    name = f"{kind}-{next(_numbers)}"
+    return format_html(
+        '<svg class="{0}" viewBox="0 0 {1} {2}" role="img" aria-labelledby="{3}-t {3}-d">'
+        '<title id="{3}-t">{4}</title><desc id="{3}-d">{5}</desc>{6}</svg>',
+        kind, width, height, name, title, words, inside,
+    )  # fmt: skip

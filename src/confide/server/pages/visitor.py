@@ -1,0 +1,190 @@
+"""Who is in front of the page: a signed-in person, in one role, in one practice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+
+from confide.access import budget
+from confide.access.budget import Usage
+from confide.access.decide import Actor, act_as_member
+from confide.access.models import Account, Membership
+from confide.access.roles import FORMS, Action, Form, Purpose, Role
+from confide.errors import ConfideError
+from confide.protect.elements import Element
+from confide.server.apps import system
+from confide.server.pages import svg, troubles
+
+MEMBERSHIP: Final = "membership"
+"""The key in the session under which the chosen membership's id is kept."""
+
+ROLE_LABELS: Final = {
+    Role.FRONT_DESK: "Front desk",
+    Role.NURSE: "Nurse",
+    Role.CLINICIAN: "Clinician",
+    Role.BILLER: "Biller",
+    Role.PRACTICE_MANAGER: "Practice manager",
+    Role.PRIVACY_OFFICER: "Privacy officer",
+    Role.AUDITOR: "Auditor",
+    Role.INTEGRATOR: "Integrator",
+    Role.OPERATOR: "Operator",
+    Role.SYSTEM: "System",
+}
+# Why a person of each role opens a page, unless another purpose is chosen.
+_PURPOSES: Final = {
+    Role.FRONT_DESK: Purpose.HOPERAT,
+    Role.NURSE: Purpose.TREAT,
+    Role.CLINICIAN: Purpose.TREAT,
+    Role.BILLER: Purpose.HPAYMT,
+    Role.PRIVACY_OFFICER: Purpose.PATRQT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in person at work.
+
+    Attributes:
+        purpose: Why pages are opened in this role.
+        practice: The practice's name.
+        choices: How many memberships the person has to choose from.
+    """
+
+    actor: Actor
+    purpose: Purpose
+    practice: str
+    choices: int
+
+    @property
+    def role(self) -> Role:
+        return self.actor.role
+
+    @property
+    def role_label(self) -> str:
+        return ROLE_LABELS[self.role]
+
+    def form(self, action: Action, element: Element, purpose: Purpose | None = None) -> Form:
+        """What the table says of one element for this person."""
+        return FORMS[self.role, action, purpose or self.purpose][element]
+
+    @property
+    def finds(self) -> bool:
+        """Whether the finder is for this role: it shows names and birth dates."""
+        return all(self.form(Action.SEARCH, e) is Form.CLEAR for e in (Element.NAME, Element.BIRTH_DATE))
+
+    @property
+    def reads_journal(self) -> bool:
+        return self.form(Action.JOURNAL_READ, Element.NAME) is not Form.REFUSED
+
+    @property
+    def treats(self) -> bool:
+        """Whether clinical text is opened with the page."""
+        return self.form(Action.READ, Element.CLINICAL) is Form.CLEAR
+
+
+def memberships(account: Account) -> list[Membership]:
+    """Where the person may work, by name of the practice."""
+    rows = Membership.objects.filter(account=account, active=True).select_related("account", "practice")
+    return list(rows.order_by("practice__name", "role"))
+
+
+def visit(request: HttpRequest) -> Visitor | None:
+    """Return who is there; None if the person has still to choose a practice, or has none."""
+    assert isinstance(request.user, Account)  # noqa: S101 - AUTH_USER_MODEL; tells the type
+    rows = memberships(request.user)
+    chosen = request.session.get(MEMBERSHIP)
+    row = next((m for m in rows if m.pk == chosen), rows[0] if len(rows) == 1 else None)
+    if row is None:
+        return None
+    # The session's key is a secret; its hash is a name by which the journal can tell sessions apart.
+    name = hashlib.sha256(f"session {request.session.session_key}".encode()).hexdigest()[:16]
+    actor = act_as_member(row, f"session:{name}", request.META.get("REMOTE_ADDR", ""))
+    purpose = _PURPOSES.get(actor.role, Purpose.HOPERAT)
+    return Visitor(actor, purpose, row.practice.name, len(rows))
+
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def staff(view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponse]) -> View[P]:
+    """Let only a signed-in person with a chosen practice in; turn refusals into readable answers."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return _elsewhere(request, redirect_to_login(request.get_full_path(), settings.LOGIN_URL))
+        visitor = visit(request)
+        if visitor is None:
+            return _elsewhere(request, redirect("pages:choose"))
+        try:
+            response = view(request, visitor, *args, **kwargs)
+        except ConfideError as problem:
+            response = refuse(request, visitor, troubles.explain(problem))
+        response["Cache-Control"] = "no-store"
+        return response
+
+    return guarded
+
+
+def _elsewhere(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """A redirect of the whole page, also where only a part of it was asked for."""
+    if asks_part(request):
+        return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
+    return response
+
+
+def asks_part(request: HttpRequest) -> bool:
+    """Whether htmx asked for a part of a page."""
+    return bool(getattr(request, "htmx", False))
+
+
+def refuse(request: HttpRequest, visitor: Visitor, trouble: troubles.Trouble) -> HttpResponse:
+    """Answer with a refusal: as a part where a part was asked for, else as a page."""
+    template = "pages/parts/trouble.html" if asks_part(request) else "pages/trouble.html"
+    return show(request, visitor, template, {"trouble": trouble}, status=trouble.status)
+
+
+def show(
+    request: HttpRequest, visitor: Visitor, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """Render a page with what every page shows: who is signed in, and what it has cost today."""
+    return render(request, template, {"visitor": visitor, "ring": ring(visitor), **context}, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Today's exposure as a picture and as words."""
+
+    picture: str
+    words: str
+    nearly: bool
+
+
+def ring(visitor: Visitor) -> Ring | None:
+    """The exposure ring of the person who is signed in; None where it cannot be read, or there is no budget."""
+    try:
+        usage = budget.today(visitor.actor, system().clock())
+    except ConfideError:
+        return None
+    if not usage.patient_limit:
+        return None
+    part = _filled(usage)
+    words = (
+        f"Last 24 hours: {usage.patients} of {usage.patient_limit} patients, "
+        f"{usage.units} of {usage.unit_limit} units of exposure"
+    )
+    return Ring(svg.ring(part, words), words, part >= 0.8)
+
+
+def _filled(usage: Usage) -> float:
+    return min(1.0, max(usage.patients / usage.patient_limit, usage.units / max(usage.unit_limit, 1)))
