@@ -168,7 +168,7 @@ class _Insert:
         head = f"INSERT INTO {table} ({', '.join(columns)}) "
         arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
         self.insert_row = f"{head} VALUES ({', '.join(['%s'] * len(columns))}) {on_conflict}"
-        self.insert_columns = f"{head} SELECT * FROM unnest({arrays}) {on_conflict}"
+        self.insert_columns = f"{head} SELECT * FROM unnest({arrays}) {on_conflict}"  # noqa: S608 - names of columns
 
 
 _LOOK: Final = """

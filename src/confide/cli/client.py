@@ -185,7 +185,7 @@ def exchange(url: str, client_id: str, private: Any, scopes: str) -> str:
         "client_assertion": sign(private, client_id, endpoint),
     }
     accept = {"Accept": "application/json"}
-    request = Request(endpoint, urlencode(form).encode(), accept)  # noqa: S310 - http or https, see above
+    request = Request(endpoint, urlencode(form).encode(), accept)  # noqa: S310 - see above
     try:
         with build_opener(_Stay).open(request, timeout=_PATIENCE) as response:
             answer = json.load(response)

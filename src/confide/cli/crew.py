@@ -154,9 +154,8 @@ _MINE: list[Importer] = []
 
 def _begin(practice: str, source: str) -> None:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    from confide.server import config
-
     from confide.cli import installation
+    from confide.server import config
 
     installation.start(config.read())
     _MINE.append(_importer(practice, source))
@@ -195,4 +194,6 @@ def _import(importer: Importer, unit: Unit) -> Answer:
         if show.is_database(problem):
             return Answer(Report(), f"the database does not answer ({kind})")
         place = f"line {unit.lines}" if unit.lines else ""
-        return Answer(Report(refused=[Refusal(unit.path, place, f"stopped by {kind}, which should not happen")]))
+        return Answer(
+            Report(refused=[Refusal(unit.path, place, f"stopped by {kind}, which should not happen")])
+        )

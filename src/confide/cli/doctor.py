@@ -23,7 +23,9 @@ Looks and changes nothing. Exit code 1 if anything is wrong; a note is something
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("doctor", help="what is configured, what is missing or wrong")
-    installation.describe(parser, "Look at an installation: configuration, keys, databases, clocks, room.", EXAMPLE)
+    installation.describe(
+        parser, "Look at an installation: configuration, keys, databases, clocks, room.", EXAMPLE
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
 
@@ -36,7 +38,11 @@ def run(args: argparse.Namespace) -> int:
         found = list(health.examine(config))
     amiss = sum(each.mark == "wrong" for each in found)
     if args.json:
-        print(json.dumps({"program": program, "findings": [asdict(each) for each in found], "ok": not amiss}, indent=2))  # noqa: T201 - a program reads it
+        print(
+            json.dumps(
+                {"program": program, "findings": [asdict(each) for each in found], "ok": not amiss}, indent=2
+            )
+        )  # noqa: T201 - a program reads it
         return show.FAILED if amiss else show.DONE
     show.line(program, style="bold")
     for each in found:

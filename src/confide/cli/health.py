@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,15 +99,23 @@ def keyring(config: Config) -> Iterator[Finding]:
     try:
         check(config.keyring)
         if config.passphrase is None and _asks_passphrase(config.keyring):
-            yield note("keyring", f"{config.keyring}, locked by a passphrase", "set CONFIDE_PASSPHRASE to try it")
+            yield note(
+                "keyring", f"{config.keyring}, locked by a passphrase", "set CONFIDE_PASSPHRASE to try it"
+            )
         else:
             open_file_kms(config.keyring, config.passphrase)
             yield ok("keyring", f"{config.keyring}, private, opens")
     except ConfideError as problem:
-        yield wrong("keyring", str(problem), "put it back, or run confide init" if not config.keyring.exists() else "")
+        yield wrong(
+            "keyring", str(problem), "put it back, or run confide init" if not config.keyring.exists() else ""
+        )
     if config.keyring.resolve().is_relative_to(config.data.resolve()):
         text = "it lies in the data folder: one copy has both"
-        yield note("keyring", f"{text}; allowed in the demo") if config.demo else wrong("keyring", text, "move it, and set keys.keyring")
+        yield (
+            note("keyring", f"{text}; allowed in the demo")
+            if config.demo
+            else wrong("keyring", text, "move it, and set keys.keyring")
+        )
     try:
         read_secret(config.secret)
         yield ok("session key", str(config.secret))
@@ -165,7 +173,13 @@ def databases(config: Config) -> Iterator[Finding]:
         try:
             found = list(_database(name, connections[alias]))
         except DatabaseError as problem:
-            found = [wrong(name, f"it does not answer ({type(problem).__name__})", "is it running, is the address right?")]
+            found = [
+                wrong(
+                    name,
+                    f"it does not answer ({type(problem).__name__})",
+                    "is it running, is the address right?",
+                )
+            ]
         answering += all(each.mark != "wrong" for each in found)
         yield from found
     if answering < len(NAMES):
@@ -194,20 +208,31 @@ def _database(name: str, connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         yield wrong(name, f"others can read {public[0]}", f"chmod 600 {public[0]}")
     mode, durable = _one(connection, "PRAGMA journal_mode"), _one(connection, "PRAGMA synchronous")
     version = _one(connection, "SELECT sqlite_version()")
-    if mode != "wal" or durable != 2:  # noqa: PLR2004 - 2 is FULL
-        yield wrong(name, f"SQLite {version} with journal {mode}, synchronous {durable}: a power cut may lose writes")
+    if mode != "wal" or durable != 2:
+        yield wrong(
+            name, f"SQLite {version} with journal {mode}, synchronous {durable}: a power cut may lose writes"
+        )
     else:
         size = path.stat().st_size / 2**20
         yield ok(name, f"SQLite {version}, WAL, synchronous FULL, {size:,.1f} MiB")
 
 
 def _postgres(name: str, connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    number, version = int(_one(connection, "SHOW server_version_num")), _one(connection, "SHOW server_version")
+    number, version = (
+        int(_one(connection, "SHOW server_version_num")),
+        _one(connection, "SHOW server_version"),
+    )
     if number // 10_000 < OLDEST_POSTGRES:
         yield wrong(name, f"PostgreSQL {version}", f"{OLDEST_POSTGRES} or newer is wanted")
-    lax = [each for each in ("fsync", "synchronous_commit", "full_page_writes") if _one(connection, f"SHOW {each}") == "off"]
+    lax = [
+        each
+        for each in ("fsync", "synchronous_commit", "full_page_writes")
+        if _one(connection, f"SHOW {each}") == "off"
+    ]
     if lax:
-        yield wrong(name, f"{', '.join(lax)} is off: a power cut may lose writes", "switch it on in postgresql.conf")
+        yield wrong(
+            name, f"{', '.join(lax)} is off: a power cut may lose writes", "switch it on in postgresql.conf"
+        )
     skew = abs(_one(connection, "SELECT clock_timestamp()") - datetime.now(UTC))
     if skew > SKEW:
         yield wrong(name, f"its clock and this machine's differ by {skew.total_seconds():,.0f} s", "set them")
@@ -232,7 +257,11 @@ def _triggers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     if TRIGGERS[connection.vendor] <= there:
         yield ok("journal", "append-only: the database refuses changes")
     else:
-        yield wrong("journal", "a trigger that protects it is missing or off", "somebody removed it: treat this as an incident")
+        yield wrong(
+            "journal",
+            "a trigger that protects it is missing or off",
+            "somebody removed it: treat this as an incident",
+        )
 
 
 def _last_entry(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -263,14 +292,18 @@ def _practices(config: Config) -> Iterator[Finding]:
                 installation.build(config).vault.keyring(each.pk)
             except ConfideError as problem:
                 broken += 1
-                yield wrong("keys", f"practice {each.pk}: {problem}", "put the right keyring and key database back")
+                yield wrong(
+                    "keys", f"practice {each.pk}: {problem}", "put the right keyring and key database back"
+                )
         if not broken:
             yield ok("keys", f"those of {len(listed)} practice{'s' if len(listed) > 1 else ''} open")
     people = Membership.objects.filter(active=True, account__is_active=True, account__frozen_at=None)
     if not people.filter(role=Role.OPERATOR).exists() and not config.demo:
         yield note("staff", "nobody is an operator", "confide staff add USERNAME --role operator")
     if not people.filter(role=Role.PRIVACY_OFFICER).exists():
-        yield note("staff", "nobody is the privacy officer", "confide staff add USERNAME --role privacy_officer")
+        yield note(
+            "staff", "nobody is the privacy officer", "confide staff add USERNAME --role privacy_officer"
+        )
 
 
 def _locked(config: Config) -> bool:

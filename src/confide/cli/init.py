@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import stat
+from collections.abc import Callable
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,19 +43,36 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command to the parser."""
     parser = commands.add_parser("init", help="make an installation: data folder, keyring, databases")
     installation.describe(
-        parser, "Make an installation: data folder, keyring, databases, first practice, administrator.", EXAMPLE
+        parser,
+        "Make an installation: data folder, keyring, databases, first practice, administrator.",
+        EXAMPLE,
     )
-    parser.add_argument("--keyring", metavar="FILE", help="key file (default: a folder beside the data folder)")
+    parser.add_argument(
+        "--keyring", metavar="FILE", help="key file (default: a folder beside the data folder)"
+    )
     parser.add_argument("--database-url", metavar="URL", help="records (default: SQLite in the data folder)")
-    parser.add_argument("--keys-database-url", metavar="URL", help="wrapped keys (default: SQLite, a file of its own)")
-    parser.add_argument("--practice", metavar="NAME", help=f"name of the first practice (default: {PRACTICE!r})")
+    parser.add_argument(
+        "--keys-database-url", metavar="URL", help="wrapped keys (default: SQLite, a file of its own)"
+    )
+    parser.add_argument(
+        "--practice", metavar="NAME", help=f"name of the first practice (default: {PRACTICE!r})"
+    )
     parser.add_argument("--admin", metavar="USERNAME", help=f"first administrator (default: {ADMINISTRATOR})")
     parser.add_argument(
-        "--ask-password", action="store_true", help="type the administrator's password instead of having one made"
+        "--ask-password",
+        action="store_true",
+        help="type the administrator's password instead of having one made",
     )
     opening = parser.add_mutually_exclusive_group()
-    opening.add_argument("--passphrase-file", metavar="FILE", type=Path, help="protect the key file with this file's first line")
-    opening.add_argument("--ask-passphrase", action="store_true", help="protect the key file with a passphrase that you type")
+    opening.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        type=Path,
+        help="protect the key file with this file's first line",
+    )
+    opening.add_argument(
+        "--ask-passphrase", action="store_true", help="protect the key file with a passphrase that you type"
+    )
     parser.add_argument(
         "--plain-http", action="store_true", help="for one machine: no TLS; serves on loopback only"
     )
@@ -123,24 +141,31 @@ def _passphrase(args: argparse.Namespace, config: Config) -> None:
 
 # Each step, also for the demo
 
+Tell = Callable[[bool, str, str], None]
 
-def lay_folder(config: Config) -> None:
+
+def tell(made: bool, what: str, text: str) -> None:
+    """Say whether something was made now or was there."""
+    show.step("made" if made else "kept", what, text)
+
+
+def lay_folder(config: Config, tell: Tell = tell) -> None:
     """Make data folder, configuration file and session key."""
     from confide.server import config as configuration
 
-    _step(_folder(config.data), "data folder", str(config.data))
+    tell(folder(config.data), "data folder", str(config.data))
     path = config.data / configuration.FILE
     written = not path.exists()
     if written:
         _write(path, configuration.format(config))
-    _step(written, "configuration", str(path))
-    _folder(config.keyring.parent)
+    tell(written, "configuration", str(path))
+    folder(config.keyring.parent)
     fresh = not config.secret.exists()
     configuration.create_secret(config.secret)
-    _step(fresh, "session key", str(config.secret))
+    tell(fresh, "session key", str(config.secret))
 
 
-def migrate() -> None:
+def migrate(tell: Tell = tell) -> None:
     """Bring both databases up to this version."""
     from django.core.management import call_command
 
@@ -149,10 +174,10 @@ def migrate() -> None:
         if count:
             with show.waiting(f"preparing the database of the {what} ..."):
                 call_command("migrate", database=alias, verbosity=0, interactive=False)
-        _step(bool(count), what, _where(alias))
+        tell(bool(count), what, _where(alias))
 
 
-def keys(config: Config) -> System:
+def keys(config: Config, tell: Tell = tell) -> System:
     """Make the keyring, or open the one that is there and try it on the keys of each practice."""
     from confide.access.models import Practice
     from confide.protect.kms.file import FileKms
@@ -161,9 +186,13 @@ def keys(config: Config) -> System:
     there = config.keyring.exists()
     if not there:
         if PracticeKey.objects.exists():
-            raise Misconfigured("the databases belong to a keyring that is not there (put it back at its place)")
+            raise Misconfigured(
+                "the databases belong to a keyring that is not there (put it back at its place)"
+            )
         FileKms.create(config.keyring, os.environ.get("CONFIDE_PASSPHRASE") or None)
-    _step(not there, "keyring", str(config.keyring) + ("" if there else "   (back it up, apart from the data)"))
+    tell(
+        not there, "keyring", str(config.keyring) + ("" if there else "   (back it up, apart from the data)")
+    )
     system = installation.build(config)
     for practice in Practice.objects.all():
         found(system, practice)
@@ -223,7 +252,9 @@ def _administrator(args: argparse.Namespace, practice: Practice) -> tuple[str | 
 
 def _advise(args: argparse.Namespace, config: Config) -> None:
     data = "" if args.data is None else f" --data {args.data}"
-    serving = "the server, by plain HTTP on this machine" if config.plain_http else "the server; TLS is the proxy's"
+    serving = (
+        "the server, by plain HTTP on this machine" if config.plain_http else "the server; TLS is the proxy's"
+    )
     show.advice(
         (f"confide staff add{data} USERNAME --role clinician", "a person who works there"),
         (f"confide import{data} PATH...", "charts from another system"),
@@ -231,11 +262,7 @@ def _advise(args: argparse.Namespace, config: Config) -> None:
     )
 
 
-def _step(made: bool, what: str, text: str) -> None:
-    show.step("made" if made else "kept", what, text)
-
-
-def _folder(path: Path) -> bool:
+def folder(path: Path) -> bool:
     """Make a folder for its owner alone; return whether it had to be made."""
     try:
         path.mkdir(mode=0o700, parents=True)
@@ -265,4 +292,3 @@ def _where(alias: str) -> str:
     if connections[alias].vendor == "sqlite":
         return f"SQLite, {settings['NAME']}"
     return f"PostgreSQL, {settings['NAME']} on {settings['HOST'] or 'this machine'}"
-

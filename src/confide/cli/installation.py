@@ -124,7 +124,9 @@ def practice(wanted: str | None) -> Practice:
             return listed[0]
         if not listed:
             raise Misconfigured("there is no practice yet (run confide init, or confide practice add)")
-        raise Misconfigured("there are several practices (name one with --practice; see confide practice list)")
+        raise Misconfigured(
+            "there are several practices (name one with --practice; see confide practice list)"
+        )
     found = [each for each in listed if wanted in (each.pk, each.name)]
     if len(found) != 1:
         text = "there is no such practice" if not found else "several practices have that name (give the id)"

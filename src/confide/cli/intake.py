@@ -42,9 +42,22 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     installation.describe(parser, "Import charts from another system.", EXAMPLE)
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or a folder")
     parser.add_argument("--practice", metavar="ID", help="id or name (needed where there are several)")
-    parser.add_argument("--source", metavar="NAME", default="files", help="system that the ids come from (default: %(default)s)")
-    parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes; 0 is none but this one (default: %(default)s)")
-    parser.add_argument("--refused-to", metavar="FILE", type=Path, help="write all refusals to FILE, as NDJSON")
+    parser.add_argument(
+        "--source",
+        metavar="NAME",
+        default="files",
+        help="system that the ids come from (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=2,
+        help="processes; 0 is none but this one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--refused-to", metavar="FILE", type=Path, help="write all refusals to FILE, as NDJSON"
+    )
     parser.set_defaults(run=run)
 
 
@@ -87,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
     lost = total.report.to_nothing + imports.to_nothing(practice.pk)
     _tell(total, len(paths), seconds, lost, args.refused_to)
     if sink is not None:
-        sink.write_text("".join(json.dumps(asdict(each)) + "\n" for each in total.report.refused), encoding="utf-8")
+        sink.write_text(
+            "".join(json.dumps(asdict(each)) + "\n" for each in total.report.refused), encoding="utf-8"
+        )
     if total.interrupted:
         show.complain("interrupted (the same command resumes it)")
         return show.INTERRUPTED

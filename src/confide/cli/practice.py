@@ -61,7 +61,9 @@ def show_all(args: argparse.Namespace) -> int:
     installation.ready(args)
     rows = [
         (each.pk, each.name, f"{each.created_at:%Y-%m-%d}", f"{each.people:,}")
-        for each in Practice.objects.annotate(people=Count("memberships__account", distinct=True)).order_by("created_at")
+        for each in Practice.objects.annotate(people=Count("memberships__account", distinct=True)).order_by(
+            "created_at"
+        )
     ]
     show.table(("id", "name", "since", "staff"), rows, figures=[3])
     return show.DONE

@@ -32,8 +32,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     installation.describe(parser, "Serve the pages and the FHIR API.", EXAMPLE)
     parser.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", metavar="PORT", help="port to listen on (default: 8100)")
-    parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes, each with an index of its own (default: %(default)s)")
-    parser.add_argument("--threads", metavar="N", type=int, default=4, help="requests at once in each (default: %(default)s)")
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=1,
+        help="processes, each with an index of its own (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=4, help="requests at once in each (default: %(default)s)"
+    )
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 

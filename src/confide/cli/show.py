@@ -83,12 +83,16 @@ def advice(*pairs: tuple[str, str]) -> None:
     line()
     for i, (command, why) in enumerate(pairs):
         head = "next:" if i == 0 else "     "
-        console().print(Text.assemble(f"{head}  ", (f"{command:<{wide}}", "bold"), f"   {why}"), soft_wrap=True)
+        console().print(
+            Text.assemble(f"{head}  ", (f"{command:<{wide}}", "bold"), f"   {why}"), soft_wrap=True
+        )
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, figures: Sequence[int] = ()) -> None:
     """Print a table without lines; the columns in *figures* are aligned to the right."""
-    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim", show_header=any(headings))
+    made = Table(
+        box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim", show_header=any(headings)
+    )
     for i, heading in enumerate(headings):
         made.add_column(heading, justify="right" if i in figures else "left", overflow="fold")
     for row in rows:

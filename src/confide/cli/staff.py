@@ -36,10 +36,14 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = actions.add_parser("add", help="add a person, or a role to a person")
     installation.describe(parser, "Add a person to a practice.", EXAMPLE)
     parser.add_argument("username", metavar="USERNAME", help="what the person signs in with")
-    parser.add_argument("--role", required=True, choices=ROLES, help="what the person does there: %(choices)s", metavar="ROLE")
+    parser.add_argument(
+        "--role", required=True, choices=ROLES, help="what the person does there: %(choices)s", metavar="ROLE"
+    )
     parser.add_argument("--practice", metavar="ID", help="id or name (needed where there are several)")
     parser.add_argument("--name", metavar="NAME", help="what others read (default: the username)")
-    parser.add_argument("--ask-password", action="store_true", help="type a password instead of having one made")
+    parser.add_argument(
+        "--ask-password", action="store_true", help="type a password instead of having one made"
+    )
     parser.set_defaults(run=add)
     parser = actions.add_parser("list", help="who may sign in, and as what")
     installation.describe(parser, "List the people of all practices.", LIST_EXAMPLE)
@@ -68,7 +72,9 @@ def show_all(args: argparse.Namespace) -> int:
     installation.ready(args)
     rows = [
         (m.account.username, m.account.display_name, m.role, m.practice.name, _state(m.account, m.active))
-        for m in Membership.objects.select_related("account", "practice").order_by("account__username", "role")
+        for m in Membership.objects.select_related("account", "practice").order_by(
+            "account__username", "role"
+        )
     ]
     show.table(("username", "name", "role", "practice", ""), rows)
     return show.DONE

@@ -68,6 +68,7 @@ def fill(
     progress: Progress = lambda _done, _total: None,
     *,
     connections: int = 2,
+    ids: Mapping[str, str] | None = None,
 ) -> Summary:
     """Send a whole practice to a server.
 
@@ -76,7 +77,8 @@ def fill(
         token_source: Gives a valid access token; asked at the start and whenever one is turned down.
         practice: What to send.
         progress: Told (patients done, patients in all) after each bundle, always in this thread.
-        connections: How many bundles may be under way at once.
+        connections: How many bundles may be under way at once; with one, they are stored in order.
+        ids: What an earlier, interrupted call returned: the practice itself is there and is not sent again.
 
     Raises:
         Refused: The server turned a bundle or the token down.
@@ -100,9 +102,12 @@ def fill(
 
     pool = ThreadPoolExecutor(connections, thread_name_prefix="fill")
     try:
-        first = practice.practice_bundle()
-        summary.ids = _ids(first, send(first))
-        summary.bundles, summary.resources = 1, len(first["entry"])
+        if ids is None:
+            first = practice.practice_bundle()
+            summary.ids = _ids(first, send(first))
+            summary.bundles, summary.resources = 1, len(first["entry"])
+        else:
+            summary.ids = dict(ids)
         progress(0, practice.count)
         waiting: dict[Future[Json], Json] = {}
         for bundle in practice.patient_bundles(summary.ids):

@@ -16,7 +16,7 @@ from confide.fhir.tables import RESOURCES
 
 def target(reference: str) -> str | None:
     """Return the resource type that a reference names; None if it does not tell, "" if malformed."""
-    if any(mark.isspace() for mark in reference):
+    if reference.split() != [reference]:  # white space in it, or nothing but that
         return ""
     steps = reference.partition("?")[0].split("/")
     if len(steps) > 3 and steps[-2] == "_history":

@@ -23,7 +23,8 @@ def insert(
     Raises:
         IntegrityError: A row is there already.
     """
-    listed = [[_adapt(value) for value in row] for row in rows]
+    native = connection.features.has_native_uuid_field
+    listed = [[_adapt(value, native) for value in row] for row in rows]
     if not listed:
         return
     places = ", ".join(["%s"] * len(columns))
@@ -34,10 +35,10 @@ def insert(
         cursor.executemany(statement, listed)
 
 
-def _adapt(value: Any) -> Any:
+def _adapt(value: Any, native: bool) -> Any:  # noqa: FBT001 - a property of the database, asked once
     kind = type(value)
     if kind is uuid.UUID:
-        return value if connection.features.has_native_uuid_field else value.hex
+        return value if native else value.hex
     if kind is datetime:
         return connection.ops.adapt_datetimefield_value(value)
     return value

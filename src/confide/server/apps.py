@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig, apps
@@ -18,7 +19,7 @@ class ServerConfig(AppConfig):
     name = "confide.server"
     label = "server"
 
-    def __init__(self, app_name: str, app_module: object) -> None:
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         super().__init__(app_name, app_module)
         self._lock = Lock()
         self._system: System | None = None

@@ -22,7 +22,7 @@ _INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "creat
 _KINDS = frozenset({"token", "reference", "date", "string", "uri"})
 _SECURITY = (
     "SMART Backend Services: client credentials with private_key_jwt. A client sees the elements that it was"
-    " registered for, up to its exposure budget; everything else is a stand-in in a resource labelled PSEUDED."
+    " registered for, up to its exposure budget; the rest are stand-ins, in resources labelled PSEUDED."
 )
 _UPDATES = "An update never creates (404), and ids are always the server's own."
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from operator import itemgetter
 from typing import Any, Final
 
 from confide.records.rows import View
@@ -132,7 +134,7 @@ def vitals(views: Iterable[View]) -> list[Vital]:
 
 
 def _pressure(readings: list[tuple[str, Any, Any, str]]) -> Vital:
-    readings.sort()
+    readings.sort(key=itemgetter(0))
     points = [svg.Point(_day(w), float(high), float(low)) for w, high, low, _ in readings]
     when, high, low, measure = readings[-1]
     table = [Reading(dates.format(w), f"{figure(h)}/{figure(d)}") for w, h, d, _ in reversed(readings)]
@@ -141,8 +143,9 @@ def _pressure(readings: list[tuple[str, Any, Any, str]]) -> Vital:
 
 
 def _vital(title: str, readings: list[tuple[str, Any, str]]) -> Vital:
-    measure = max(readings)[2]
-    alike = sorted(r for r in readings if r[2] == measure) if _sortable(readings) else readings
+    readings.sort(key=itemgetter(0))
+    measure = readings[-1][2]
+    alike = [r for r in readings if r[2] == measure]  # pounds and kilograms are not one line
     points = [svg.Point(_day(w), float(value)) for w, value, _ in alike]
     when, value, _ = alike[-1]
     table = [Reading(dates.format(w), figure(v)) for w, v, _ in reversed(alike)]
@@ -150,12 +153,8 @@ def _vital(title: str, readings: list[tuple[str, Any, str]]) -> Vital:
     return Vital(title, figure(value), measure, dates.format(when), picture, table[:_ROWS])
 
 
-def _sortable(readings: list[tuple[str, Any, str]]) -> bool:
-    return len({w for w, _, _ in readings}) == len(readings)
-
-
-def _day(when: str) -> Any:
-    return dates.day(when)
+def _day(when: str) -> date:
+    return dates.day(when) or date.min
 
 
 def panels(views: Sequence[View], most: int = 6) -> list[Panel]:

@@ -1,0 +1,170 @@
+"""What lies in the demo's folder beside an installation: the sign-ins, and how far the filling is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from confide.access.roles import Role
+from confide.cli import client, staff
+from confide.errors import Damaged
+
+if TYPE_CHECKING:
+    from confide.access.models import Practice
+
+FILE: Final = "demo.json"
+KEY: Final = "loader-key.json"
+SEED: Final = 1
+SCOPES: Final = "system/*.c"
+LOADER: Final = "Demo loader"
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Somebody who works in the demo's practice."""
+
+    title: str
+    username: str
+    name: str
+    role: str
+    passphrase: str
+
+
+CAST: Final = (
+    ("front desk", "frontdesk", "Dana Whitfield", Role.FRONT_DESK),
+    ("clinician", "clinician", "Miriam Okafor, MD", Role.CLINICIAN),
+    ("privacy officer", "privacy", "Peter Lindgren", Role.PRIVACY_OFFICER),
+)
+
+
+@dataclass
+class Stage:
+    """The demo's own file; nothing in it is about a patient.
+
+    Attributes:
+        today: The day around which the practice was made, so that a continued filling makes the same people.
+        ids: What the server called the practice's own resources, once they are there.
+        bundles: Households that the server has acknowledged, in order.
+        done: All of them are there.
+    """
+
+    patients: int
+    today: str
+    seed: int = SEED
+    sign_ins: list[SignIn] = field(default_factory=list)
+    client: str = ""
+    ids: dict[str, str] | None = None
+    bundles: int = 0
+    filled: int = 0
+    done: bool = False
+
+    @property
+    def day(self) -> date:
+        return date.fromisoformat(self.today)
+
+    def save(self, folder: Path) -> None:
+        """Write it whole, or leave the old one."""
+        fresh = folder / f"{FILE}.new"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(self), file, indent=1)
+        fresh.replace(folder / FILE)
+
+
+def load(folder: Path, patients: int) -> Stage:
+    """Read the demo's file, or begin one.
+
+    Raises:
+        Damaged: It is not ours.
+    """
+    try:
+        content = json.loads((folder / FILE).read_text())
+        content["sign_ins"] = [SignIn(**each) for each in content["sign_ins"]]
+        return Stage(**content)
+    except FileNotFoundError:
+        today = datetime.now(UTC).date().isoformat()
+        people = [SignIn(*each, staff.passphrase(3)) for each in CAST]
+        return Stage(patients, today, sign_ins=people)
+    except (OSError, ValueError, TypeError, KeyError):
+        raise Damaged(f"{folder / FILE} is not the demo's (remove the folder to begin anew)") from None
+
+
+def cast(stage: Stage, practice: Practice) -> None:
+    """Make the accounts that are not there yet."""
+    for each in stage.sign_ins:
+        account, _ = staff.account(each.username, each.name, each.passphrase)
+        staff.join(account, practice, Role(each.role))
+
+
+def hire(stage: Stage, folder: Path, practice: Practice) -> None:
+    """Register the program that fills the practice, with a key pair of its own."""
+    from confide.access.models import Client
+
+    if stage.client and (folder / KEY).exists():
+        return
+    (folder / KEY).unlink(missing_ok=True)
+    Client.objects.filter(practice=practice, name=LOADER).update(active=False)
+    made = Client(practice=practice, name=LOADER, scopes=SCOPES)
+    made.jwks = client.make_key(folder / KEY)
+    made.save(force_insert=True)
+    stage.client = made.pk
+
+
+def dismiss(stage: Stage, folder: Path) -> None:
+    """Switch the program off: it has done what it was for."""
+    from confide.access.models import AccessToken, Client
+
+    Client.objects.filter(pk=stage.client).update(active=False)
+    AccessToken.objects.filter(client=stage.client).delete()
+    (folder / KEY).unlink(missing_ok=True)
+
+
+def tokens(stage: Stage, folder: Path, url: str) -> Callable[[], str]:
+    """Return what gets the program an access token."""
+    key = json.loads((folder / KEY).read_text())
+    return lambda: client.exchange(url, stage.client, key, SCOPES)
+
+
+class Rest:
+    """What of the synthetic practice is not on the server yet; ends early when told to stop."""
+
+    def __init__(self, stage: Stage, folder: Path, stopped: Callable[[], bool]) -> None:
+        from confide.drill.synthetic import SyntheticPractice
+
+        self._whole = SyntheticPractice(stage.patients, stage.seed, stage.day)
+        self._stage, self._folder, self._stopped = stage, folder, stopped
+
+    @property
+    def count(self) -> int:
+        return self._stage.patients
+
+    def practice_bundle(self) -> dict[str, Any]:
+        return self._whole.practice_bundle()
+
+    def patient_bundles(self, ids: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        self._stage.ids = dict(ids)
+        self._stage.save(self._folder)
+        skipped = self._stage.bundles
+        for number, bundle in enumerate(self._whole.patient_bundles(ids)):
+            if self._stopped():
+                return
+            if number >= skipped:
+                yield bundle
+
+
+def somebody(stage: Stage) -> str:
+    """Return the name of the first patient: something to search for."""
+    from confide.drill.synthetic import bundles
+
+    made = bundles(stage.patients, stage.seed, stage.day)
+    next(made)
+    for bundle in made:
+        for entry in bundle["entry"]:
+            if entry["resource"]["resourceType"] == "Patient":
+                name = entry["resource"]["name"][0]
+                return f"{name['given'][0]} {name['family']}"
+    return ""

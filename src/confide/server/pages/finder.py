@@ -1,0 +1,80 @@
+"""The finder: one box, answers while typing. What is typed goes by POST and is in no address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from confide.access import budget
+from confide.access.decide import decide
+from confide.access.roles import Action
+from confide.protect.elements import Element
+from confide.records.finder import MOST_SHOWN
+from confide.records.rows import View
+from confide.server.apps import system
+from confide.server.pages import compartment, dates
+from confide.server.pages.visitor import Visitor, asks_part, show, staff
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A line of the answer."""
+
+    id: str
+    name: str
+    hidden: bool
+    born: str
+    age: str
+    sex: str
+    died: bool
+
+
+@require_GET
+@staff
+def finder(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """The page with the box, empty."""
+    if not visitor.finds:
+        return redirect("pages:front")
+    return show(request, visitor, "pages/finder.html", {})
+
+
+@require_POST
+@staff
+def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """Answer what is in the box."""
+    text = request.POST.get("q", "")
+    now = system().clock()
+    grant = decide(visitor.actor, Action.SEARCH, visitor.purpose, None, Element, now)
+    finding = system().finder.find(grant, text)
+    hits = [_hit(view) for view in finding.views]
+    spent = not hits and not finding.empty and not finding.too_many and _spent(visitor)
+    context = {"finding": finding, "hits": hits, "most": MOST_SHOWN, "spent": spent or any(h.hidden for h in hits)}
+    if asks_part(request):
+        return show(request, visitor, "pages/parts/found.html", {**context, "part": True})
+    return show(request, visitor, "pages/finder.html", {**context, "asked": True})
+
+
+def _spent(visitor: Visitor) -> bool:
+    """Whether nothing may have been shown because today's budget is used up."""
+    usage = budget.today(visitor.actor, system().clock())
+    return usage.patients >= usage.patient_limit or usage.units >= usage.unit_limit
+
+
+def _hit(view: View) -> Hit:
+    body = view.body or {}
+    born = body.get("birthDate")
+    clear = Element.BIRTH_DATE not in view.hidden
+    died = bool(body.get("deceasedDateTime") or body.get("deceasedBoolean"))
+    today = system().clock().date()
+    return Hit(
+        id=view.id,
+        name=compartment.person(body.get("name")) or "No name",
+        hidden=Element.NAME in view.hidden,
+        born=dates.format(born),
+        age=dates.age(born, today) if clear and not died else "",
+        sex=str(body.get("gender", "")),
+        died=died,
+    )

@@ -1,0 +1,219 @@
+"""The privacy officer's page: who saw what. One figure, one picture, then the list; reading it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from confide.access.decide import decide
+from confide.access.models import Account, Client, Membership
+from confide.access.roles import Action, Form, Purpose, Role
+from confide.audit.journal import LIMIT, Line, Outcome
+from confide.audit.models import JournalEntry
+from confide.errors import AccessDenied, ConfideError, Invalid, Unknown
+from confide.protect.elements import CATALOGUE, Element
+from confide.records.models import Resource
+from confide.records.rows import parse_id, some
+from confide.server.apps import system
+from confide.server.pages import compartment, dates, svg
+from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
+
+_SHOWN: Final = 60
+_COUNTED: Final = 50_000
+"""Entries of today that the figures look at, at most."""
+
+_TOGETHER: Final = timedelta(minutes=5)
+_SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value})
+_VERBS: Final = {
+    Action.READ: "Opened",
+    Action.SEARCH: "Found",
+    Action.REVEAL: "Uncovered",
+    Action.WRITE: "Wrote",
+    Action.IMPORT: "Imported",
+    Action.INDEX: "Indexed names",
+    Action.JOURNAL_READ: "Read the journal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Neighbouring entries of one person about one patient, as one line.
+
+    Attributes:
+        elements: Labels with their form, such as ``Phone`` or ``SSN (masked)``.
+        patient: The id; empty if it is about nobody.
+        stand_in: The name under which the patient can be spoken of.
+    """
+
+    day: str
+    time: str
+    who: str
+    actor: str
+    role: str
+    verb: str
+    purpose: str
+    patient: str
+    stand_in: str
+    elements: Sequence[str]
+    records: int
+    refused: bool
+    uncovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The headline.
+
+    Attributes:
+        columns: For each hour the number of people whose records were opened in it.
+    """
+
+    people: int
+    staff: int
+    picture: str
+    columns: Sequence[tuple[str, int]]
+
+
+@require_GET
+@staff
+def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """Show the newest entries, of all, of one person, or about one patient."""
+    if not visitor.reads_journal:
+        raise AccessDenied("the journal is for the privacy officer")
+    patient, actor = request.GET.get("patient", ""), request.GET.get("actor", "")
+    if patient:
+        parse_id(patient)
+    now = system().clock()
+    grant = decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, (), now)
+    before = _number(request.GET.get("before", ""))
+    lines = system().journal.read(
+        grant, now, patient=patient or None, actor=actor or None, before=before, limit=LIMIT
+    )
+    acts, last = _acts(visitor, lines)
+    more = last if len(lines) == LIMIT or last > lines[-1].id else 0 if lines else 0
+    context = {
+        "today": _today(visitor, now),
+        "acts": acts,
+        "more": more,
+        "staff": _staff(visitor.actor.practice),
+        "patient": patient,
+        "stand_in": _stand_ins(visitor, [patient]).get(patient, "") if patient else "",
+        "actor": actor,
+        "day": dates.write(now.date()),
+    }
+    return show(request, visitor, "pages/journal.html", context)
+
+
+def _number(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdigit() or len(text) > 18:
+        raise Invalid("a page of the journal is named by a number")
+    return int(text)
+
+
+def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
+    """The first acts, and the id of the last entry in them."""
+    groups: list[list[Line]] = []
+    for _, run in groupby(lines, key=_same):
+        for line in run:
+            if groups and _same(groups[-1][0]) == _same(line) and groups[-1][-1].entry.at - line.entry.at < _TOGETHER:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+    groups = groups[:_SHOWN]
+    names = _actors(line.entry.actor for group in groups for line in group[:1])
+    stand_ins = _stand_ins(visitor, {group[0].entry.patient for group in groups})
+    return [_act(group, names, stand_ins) for group in groups], groups[-1][-1].id if groups else 0
+
+
+def _same(line: Line) -> tuple[str, str, str, str, bool]:
+    e = line.entry
+    return (e.actor, e.patient, e.action, e.purpose, e.outcome == Outcome.SUCCESS)
+
+
+def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]) -> Act:
+    entry = group[0].entry
+    shown: dict[str, str] = {}
+    for line in group:
+        for element, form in line.entry.elements.items():
+            if shown.get(element) != Form.CLEAR:
+                shown[element] = form
+    at = entry.at.isoformat()
+    return Act(
+        day=dates.format(at),
+        time=dates.format_time(at),
+        who=names.get(entry.actor, "Confide" if entry.actor_kind == "system" else "Unknown login"),
+        actor=entry.actor,
+        role=ROLE_LABELS.get(Role(entry.role), entry.role),
+        verb=_VERBS.get(Action(entry.action), entry.action),
+        purpose=Purpose(entry.purpose).label,
+        patient=entry.patient,
+        stand_in=stand_ins.get(entry.patient, "No longer here" if entry.patient else ""),
+        elements=[_element(e, shown[e]) for e in Element if e in shown],
+        records=len({(line.entry.resource_type, line.entry.resource_id) for line in group}),
+        refused=entry.outcome != Outcome.SUCCESS,
+        uncovered=entry.action == Action.REVEAL,
+    )
+
+
+def _element(element: Element, form: str) -> str:
+    label = CATALOGUE[element].label
+    if form == Form.MASKED:
+        return f"{label} (masked)"
+    return f"{label} (asked by)" if form == Form.SEARCHED else label
+
+
+def _actors(ids: Iterable[str]) -> dict[str, str]:
+    wanted = set(ids)
+    people = dict(Account.objects.filter(pk__in=wanted).values_list("pk", "display_name"))
+    return people | dict(Client.objects.filter(pk__in=wanted).values_list("pk", "name"))
+
+
+def _staff(practice: str) -> list[tuple[str, str]]:
+    rows = Membership.objects.filter(practice=practice).values_list("account", "account__display_name")
+    clients = Client.objects.filter(practice=practice).values_list("pk", "name")
+    return sorted({*rows, *clients}, key=lambda pair: pair[1])
+
+
+def _stand_ins(visitor: Visitor, patients: Iterable[str]) -> dict[str, str]:
+    """The pseudonyms by which patients can be spoken of; nothing is opened for them."""
+    ids = []
+    for patient in patients:
+        try:
+            ids.append(parse_id(patient))
+        except Unknown:
+            continue
+    try:
+        grant = decide(visitor.actor, Action.READ, visitor.purpose, None, {Element.NAME}, system().clock())
+        rows = Resource.objects.filter(practice=visitor.actor.practice, type="Patient", deleted=False)
+        views = system().charts.views(grant, list(some(rows, ids)), frozenset())
+    except ConfideError:
+        return {}
+    return {v.id: compartment.person((v.body or {}).get("name")) for v in views}
+
+
+def _today(visitor: Visitor, now: datetime) -> Today:
+    """Count today's openings. Only numbers leave; the reading of the page itself is in the journal."""
+    start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    newest = JournalEntry.objects.filter(practice=visitor.actor.practice).order_by("-id")
+    rows = newest.values_list("at", "actor_kind", "actor", "action", "patient")[:_COUNTED]
+    people: set[str] = set()
+    staff_: set[str] = set()
+    hours: dict[int, set[str]] = {hour: set() for hour in range(24)}
+    for at, kind, actor, action, patient in rows.iterator():
+        if at < start:
+            break
+        if kind != "system" and action in _SEEING and patient:
+            people.add(patient)
+            staff_.add(actor)
+            hours[at.astimezone(UTC).hour].add(patient)
+    columns = [(f"{hour:02d}", len(seen)) for hour, seen in hours.items()]
+    picture = svg.columns("People whose records were opened, by hour (UTC)", "people", columns)
+    return Today(len(people), len(staff_), picture, columns)

@@ -1,0 +1,138 @@
+"""The configuration: file, environment, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from confide.errors import Misconfigured
+from confide.server import config
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+def read(data, text="", **environ):
+    (data / "confide.toml").write_text(text)
+    return config.read({"CONFIDE_DATA": str(data), **environ})
+
+
+def test_defaults_keep_the_keyring_out_of_the_data(data):
+    found = config.read({"CONFIDE_DATA": str(data)})
+    assert found.keyring == data.parent / "data-keys" / "keyring.json"
+    assert found.secret == data.parent / "data-keys" / "session.key"
+    assert found.database_url == f"sqlite:///{data}/confide.sqlite3"
+    assert found.keys_database_url == f"sqlite:///{data}/keys.sqlite3"
+    assert (found.host, found.port, found.plain_http) == ("127.0.0.1", 8100, False)
+
+
+def test_without_a_variable_it_is_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert config.read({}).data == tmp_path / ".confide"
+
+
+def test_the_environment_wins(data):
+    text = '[server]\nport = 9000\nlog_level = "debug"\n[budget]\nclient_ceiling_patients = 300\n'
+    found = read(data, text, CONFIDE_PORT="9001", CONFIDE_ALLOWED_HOSTS="a.example, b.example")
+    assert (found.port, found.log_level, found.client_ceiling_patients) == (9001, "DEBUG", 300)
+    assert found.allowed_hosts == ("a.example", "b.example")
+
+
+def test_a_relative_keyring_is_beside_the_file(data):
+    assert read(data, '[keys]\nkeyring = "../k/keyring.json"\n').keyring == data / "../k/keyring.json"
+
+
+def test_what_is_written_is_read_back(data):
+    found = read(
+        data,
+        CONFIDE_PORT="9001",
+        CONFIDE_DEMO="true",
+        CONFIDE_CODE_SYSTEMS="https://elm.example/codes",
+        CONFIDE_KEYRING='/srv/a "quoted" \\ name',
+        DATABASE_URL="postgres://u:p%40@db.example/confide",
+    )
+    assert read(data, config.format(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[server]\nport = 0\n", "server.port"),
+        ("[server]\nport = true\n", "server.port"),
+        ('[server]\nport = "http"\n', "server.port"),
+        ('[server]\nhost = ""\n', "server.host"),
+        ('[server]\nallowed_hosts = ["*"]\n', "server.allowed_hosts"),
+        ('[server]\nlog_level = "LOUD"\n', "server.log_level"),
+        ('[server]\nplain_http = "perhaps"\n', "server.plain_http"),
+        ("[server]\nprot = 1\n", "server.prot"),
+        ("top = 1\n", "top"),
+        ("[server\n", "confide.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(data, text, place):
+    with pytest.raises(Misconfigured, match=place):
+        read(data, text)
+
+
+def test_a_wrong_value_is_not_repeated(data):
+    for text in ('[server]\nlog_level = "S3cret"\n', '[server]\nport = "S3cret"\n', "S3cret"):
+        with pytest.raises(Misconfigured) as caught:
+            read(data, text)
+        assert "S3cret" not in str(caught.value)
+
+
+def test_secrets_do_not_show(data):
+    found = read(data, DATABASE_URL="postgres://u:S3cret@h/n", CONFIDE_PASSPHRASE="S3cret")
+    assert "S3cret" not in repr(found)
+    assert found.passphrase == "S3cret"
+
+
+# What may be served
+
+
+def test_a_sound_installation_may_be_served(data):
+    found = read(data)
+    config.create_secret(found.secret)
+    found.check()
+    assert found.secret.stat().st_mode & 0o777 == 0o600
+    assert found.secret.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_secret_is_made_once(data):
+    secret = read(data).secret
+    config.create_secret(secret)
+    first = config.read_secret(secret)
+    config.create_secret(secret)
+    assert config.read_secret(secret) == first
+
+
+def test_a_keyring_among_the_data_is_refused_outside_the_demo(data):
+    text = '[keys]\nkeyring = "keyring.json"\n'
+    config.create_secret(read(data, text).secret)
+    with pytest.raises(Misconfigured, match="keyring"):
+        read(data, text).check()
+    read(data, text, CONFIDE_DEMO="true").check()
+
+
+def test_plain_http_is_for_loopback(data):
+    found = read(data, CONFIDE_PLAIN_HTTP="yes", CONFIDE_HOST="0.0.0.0")
+    config.create_secret(found.secret)
+    with pytest.raises(Misconfigured, match="plain_http"):
+        found.check()
+
+
+def test_a_secret_that_is_missing_short_or_open_is_refused(data):
+    found = read(data)
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        found.check()
+    config.create_secret(found.secret)
+    found.secret.chmod(0o640)
+    with pytest.raises(Misconfigured, match="others"):
+        found.check()
+    found.secret.chmod(0o600)
+    found.secret.write_text("short")
+    with pytest.raises(Misconfigured, match="short"):
+        found.check()

@@ -1,0 +1,82 @@
+"""Database addresses, and which rows live where."""
+
+import pytest
+from django.apps import apps
+from django.db import connections
+
+from confide.errors import Misconfigured
+from confide.server.databases import KeysRouter, parse
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("sqlite:////srv/a%20b.sqlite3", "/srv/a b.sqlite3"), ("sqlite:///here.sqlite3", "here.sqlite3")],
+)
+def test_sqlite(url, name):
+    found = parse(url)
+    assert (found["ENGINE"], found["NAME"]) == ("django.db.backends.sqlite3", name)
+    assert found["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_postgresql(scheme):
+    found = parse(f"{scheme}://us%40er:p%2Fw@[::1]:5433/na%20me?sslmode=verify-full")
+    wanted = {"NAME": "na me", "USER": "us@er", "PASSWORD": "p/w", "HOST": "::1", "PORT": "5433"}
+    assert wanted.items() <= found.items()
+    assert found["OPTIONS"] == {"sslmode": "verify-full"}
+
+
+def test_postgresql_on_a_socket():
+    found = parse("postgres:///confide?host=/run/postgresql")
+    assert (found["HOST"], found["PORT"], found["OPTIONS"]) == ("/run/postgresql", "", {})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mysql://u:S3cret@h/n",
+        "sqlite://S3cret/x",
+        "sqlite:///",
+        "postgres://u:S3cret@h",
+        "postgres://h:S3cret/n",
+    ],
+)
+def test_other_addresses_are_refused_and_not_repeated(url):
+    with pytest.raises(Misconfigured) as caught:
+        parse(url)
+    assert "S3cret" not in str(caught.value)
+
+
+def test_key_models_live_in_the_key_store_and_nothing_else_does():
+    router = KeysRouter()
+    for model in apps.get_models():
+        home = "keys" if getattr(model, "database", "") == "keys" else "default"
+        other = "default" if home == "keys" else "keys"
+        assert router.db_for_read(model) == router.db_for_write(model) == home
+        label, name = model._meta.app_label, model._meta.model_name
+        assert router.allow_migrate(home, label, name) is True
+        assert router.allow_migrate(other, label, name) is False
+    in_keys = {model for model in apps.get_models() if router.db_for_read(model) == "keys"}
+    assert {model._meta.app_label for model in in_keys} == {"vault"}
+
+
+@pytest.mark.django_db(databases=["default", "keys"])
+@pytest.mark.parametrize("alias", ["default", "keys"])
+def test_sqlite_is_durable(alias):
+    connection = connections[alias]
+    if connection.vendor != "sqlite":
+        pytest.skip("not for PostgreSQL: these are SQLite's switches")
+    with connection.cursor() as cursor:
+        found = {}
+        for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "temp_store"):
+            cursor.execute(f"PRAGMA {pragma}")
+            found[pragma] = cursor.fetchone()[0]
+    full, memory = 2, 2
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": full,
+        "foreign_keys": 1,
+        "busy_timeout": 30_000,
+        "temp_store": memory,
+    }
