@@ -24,6 +24,7 @@ from confide.vault.store import DatabaseDataKeys
 
 
 def utc_now() -> datetime:
+    """The system's clock, aware UTC."""
     return datetime.now(UTC)
 
 

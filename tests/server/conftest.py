@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,3 +34,12 @@ def api(lab: Any) -> Any:
     from tests.server import laboratory
 
     return laboratory.connect(lab)
+
+
+@pytest.fixture
+def live(lab: Any) -> Iterator[str]:
+    """The address of a real server, in a process of its own, on the test's databases."""
+    from tests.server import processes
+
+    with processes.server() as (address, _):
+        yield address

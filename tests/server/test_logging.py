@@ -86,7 +86,8 @@ def test_an_exception_as_an_argument_is_its_class(log):
 def test_of_other_libraries_only_the_template_is_written(log, name):
     logger = logging.getLogger(name)
     logger.error("Not Found: %s", f"/fhir/R4/Patient?name={VALUE}")
-    logger.error("SELECT " + VALUE)
+    filled_in = f"SELECT {VALUE}"
+    logger.error(filled_in)
     logger.error("%(sql)s", {"sql": VALUE})
     assert VALUE not in log.getvalue()
     assert "Not Found: %s" in log.getvalue()

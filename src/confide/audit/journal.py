@@ -297,7 +297,7 @@ class Journal:
 def _write(entry: Entry) -> tuple[bytes, bytes]:
     """Return the canonical writing and its leaf."""
     if entry.at.tzinfo is not UTC:
-        raise ValueError("a moment must be aware UTC")
+        raise JournalUnavailable("an entry's moment is not aware UTC")
     writing = _encode(entry)
     return writing, hashlib.sha256(b"\x00" + writing).digest()
 

@@ -1,7 +1,7 @@
 """Who does the work of an import: this process, or several with a few units under way each.
 
-A worker is started afresh (spawn): it shares no connection and no lock with its parent. It ends with it, even when
-that is killed; what it had not committed is then not there, which is what a transaction is for.
+A worker is started afresh (spawn): it shares no connection and no lock with its parent. It ends with it, even
+when that is killed; what it had not committed is then not there, which is what a transaction is for.
 """
 
 from __future__ import annotations

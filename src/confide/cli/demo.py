@@ -28,9 +28,9 @@ EXAMPLE: Final = """\
 example:
   confide demo --patients 2000 --data big-demo
 
-Nobody in it exists. The first start makes keys, databases and sign-ins in the data folder, starts the server and
-fills the practice through its FHIR API; later starts take seconds and keep everything, and an interrupted filling
-goes on. Ctrl-C stops it. Remove the folder to begin anew.
+Nobody in it exists. The first start makes keys, databases and sign-ins in the data folder, starts the server
+and fills the practice through its FHIR API; later starts take seconds and keep everything, and an interrupted
+filling goes on. Ctrl-C stops it. Remove the folder to begin anew.
 """
 LOG: Final = "server.log"
 LOCK: Final = "demo.lock"
@@ -60,7 +60,7 @@ def _count(text: str) -> int:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM: while bundles are under way, they are let finish first; a second one does not wait."""
+    """Ctrl-C and SIGTERM: bundles under way are let finish; a second one does not wait."""
 
     def __init__(self) -> None:
         self.wanted = False
@@ -112,12 +112,12 @@ def _perform(args: argparse.Namespace, stop: Stop) -> int:
 
 
 def _environment(args: argparse.Namespace) -> None:
-    """Point everything at the demo's folder; what the environment says of a real installation is not heard."""
+    """Point everything at the demo's folder; what the environment says of a real one is not heard."""
     from confide.server import config
 
     args.data = args.data.expanduser().absolute()
-    for name in [name for name in os.environ if name.startswith("CONFIDE_") or name.endswith("DATABASE_URL")]:
-        if name not in {"CONFIDE_LOG_LEVEL"}:
+    for name in list(os.environ):
+        if name.startswith(("CONFIDE_", "DATABASE_URL", "KEYS_DATABASE_URL")) and name != "CONFIDE_LOG_LEVEL":
             del os.environ[name]
     if args.data.exists() and any(args.data.iterdir()):
         before = config.read({"CONFIDE_DATA": str(args.data)})
@@ -158,9 +158,6 @@ def _free(port: int) -> None:
 
 def _set_up(args: argparse.Namespace, scene: stage.Stage) -> Config:
     """Make or find installation, practice, accounts and the program that fills it."""
-    from django.db import connections
-
-    from confide.access.models import Practice
     from confide.drill.practice import NAME
     from confide.server import config as configuration
 
@@ -171,6 +168,10 @@ def _set_up(args: argparse.Namespace, scene: stage.Stage) -> Config:
         (args.data / ".gitignore").write_text("*\n")
     init.lay_folder(config, _tell)
     installation.start(config)
+    from django.db import connections
+
+    from confide.access.models import Practice
+
     init.migrate(_tell)
     system = init.keys(config, _tell)
     practice: Practice = Practice.objects.first() or system.found_practice(NAME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Final
@@ -38,11 +39,10 @@ def run(args: argparse.Namespace) -> int:
         found = list(health.examine(config))
     amiss = sum(each.mark == "wrong" for each in found)
     if args.json:
-        print(
-            json.dumps(
-                {"program": program, "findings": [asdict(each) for each in found], "ok": not amiss}, indent=2
-            )
-        )  # noqa: T201 - a program reads it
+        listed = [asdict(each) for each in found]
+        sys.stdout.write(
+            json.dumps({"program": program, "ok": not amiss, "findings": listed}, indent=2) + "\n"
+        )
         return show.FAILED if amiss else show.DONE
     show.line(program, style="bold")
     for each in found:

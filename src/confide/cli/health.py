@@ -1,4 +1,4 @@
-"""What `confide doctor` looks at. Nothing here changes anything, or stops at the first thing that is wrong."""
+"""What `confide doctor` looks at. Nothing here changes anything, or stops at the first fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from confide.cli import installation
+from confide.cli import installation, show
 from confide.cli.show import Mark
 from confide.errors import ConfideError
 
@@ -49,14 +49,17 @@ class Finding:
 
 
 def ok(what: str, text: str) -> Finding:
+    """As it should be."""
     return Finding("ok", what, text)
 
 
 def note(what: str, text: str, advice: str = "") -> Finding:
+    """Works, but look at it."""
     return Finding("note", what, text, advice)
 
 
 def wrong(what: str, text: str, advice: str = "") -> Finding:
+    """Must be mended."""
     return Finding("wrong", what, text, advice)
 
 
@@ -92,9 +95,8 @@ def folder(data: Path) -> Iterator[Finding]:
 
 def keyring(config: Config) -> Iterator[Finding]:
     """Is it there, private, apart from the data, and does it open?"""
-    from confide.protect.kms.file import check
+    from confide.protect.kms.file import FileKms, check
     from confide.server.config import read_secret
-    from confide.wiring import open_file_kms
 
     try:
         check(config.keyring)
@@ -103,7 +105,7 @@ def keyring(config: Config) -> Iterator[Finding]:
                 "keyring", f"{config.keyring}, locked by a passphrase", "set CONFIDE_PASSPHRASE to try it"
             )
         else:
-            open_file_kms(config.keyring, config.passphrase)
+            FileKms.open(config.keyring, config.passphrase)
             yield ok("keyring", f"{config.keyring}, private, opens")
     except ConfideError as problem:
         yield wrong(
@@ -285,18 +287,8 @@ def _practices(config: Config) -> Iterator[Finding]:
     listed = list(Practice.objects.order_by("created_at"))
     if not listed:
         yield wrong("practices", "there is none", "run confide init")
-    broken = 0
-    if listed and (config.passphrase is not None or not _locked(config)):
-        for each in listed:
-            try:
-                installation.build(config).vault.keyring(each.pk)
-            except ConfideError as problem:
-                broken += 1
-                yield wrong(
-                    "keys", f"practice {each.pk}: {problem}", "put the right keyring and key database back"
-                )
-        if not broken:
-            yield ok("keys", f"those of {len(listed)} practice{'s' if len(listed) > 1 else ''} open")
+    if listed and not _locked(config):
+        yield from _keys(config, [each.pk for each in listed])
     people = Membership.objects.filter(active=True, account__is_active=True, account__frozen_at=None)
     if not people.filter(role=Role.OPERATOR).exists() and not config.demo:
         yield note("staff", "nobody is an operator", "confide staff add USERNAME --role operator")
@@ -306,8 +298,24 @@ def _practices(config: Config) -> Iterator[Finding]:
         )
 
 
+def _keys(config: Config, practices: list[str]) -> Iterator[Finding]:
+    try:
+        system = installation.build(config)
+    except ConfideError:
+        return  # said of the keyring already
+    broken = 0
+    for each in practices:
+        try:
+            system.vault.unlock(each)
+        except ConfideError as problem:
+            broken += 1
+            yield wrong("keys", f"practice {each}: {problem}", "put the right keyring and key database back")
+    if not broken:
+        yield ok("keys", f"the keyring opens those of {show.many(len(practices), 'practice')}")
+
+
 def _locked(config: Config) -> bool:
     try:
-        return not config.keyring.is_file() or _asks_passphrase(config.keyring)
+        return config.passphrase is None and _asks_passphrase(config.keyring)
     except OSError:
         return True

@@ -190,9 +190,8 @@ def keys(config: Config, tell: Tell = tell) -> System:
                 "the databases belong to a keyring that is not there (put it back at its place)"
             )
         FileKms.create(config.keyring, os.environ.get("CONFIDE_PASSPHRASE") or None)
-    tell(
-        not there, "keyring", str(config.keyring) + ("" if there else "   (back it up, apart from the data)")
-    )
+    advice = "" if there or config.demo else "   (back it up, apart from the data)"
+    tell(not there, "keyring", f"{config.keyring}{advice}")
     system = installation.build(config)
     for practice in Practice.objects.all():
         found(system, practice)
@@ -214,7 +213,7 @@ def found(system: System, practice: Practice) -> None:
             raise Misconfigured(msg)
         system.vault.found(practice.pk)
     try:
-        system.vault.keyring(practice.pk)
+        system.vault.unlock(practice.pk)
     except SealBroken:
         msg = "the keyring is not the one of this database (put the right key file in its place)"
         raise Damaged(msg) from None

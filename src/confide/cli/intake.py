@@ -29,9 +29,9 @@ example:
 PATH is a file or a folder: bundles (.json, .json.gz) and NDJSON (.ndjson, .ndjson.gz) of FHIR R4.
 
 A bundle goes in whole or not at all; of NDJSON, each line by itself. What is refused is reported with file,
-place and rule, and does not stop the rest. Interrupted, the same command resumes; repeated, it changes nothing.
-Ids are replaced by ours and references rewritten; --source names the system that the ids come from, so that
-a later delivery of the same system updates what it brought before.
+place and rule, and does not stop the rest. Interrupted, the same command resumes; repeated, it changes
+nothing. Ids are replaced by ours and references rewritten; --source names the system that the ids come from,
+so that a later delivery of the same system updates what it brought before.
 """
 MOST_SHOWN: Final = 20
 
@@ -78,9 +78,9 @@ class Total:
 
 def run(args: argparse.Namespace) -> int:
     """Import everything; tell what came of it."""
+    config = installation.ready(args)
     from confide.records import imports
 
-    config = installation.ready(args)
     practice = installation.practice(args.practice)
     installation.build(config).vault.unlock(practice.pk)  # keys that do not open are found before any file
     missing = [path for path in args.paths if not path.exists()]

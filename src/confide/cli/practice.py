@@ -35,9 +35,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def add(args: argparse.Namespace) -> int:
     """Found a practice."""
+    config = installation.ready(args)
     from confide.access.models import Practice
 
-    config = installation.ready(args)
     name = args.name.strip()
     if not 0 < len(name) <= 200:
         raise Invalid("a practice's name has 1 to 200 characters")
@@ -54,11 +54,11 @@ def add(args: argparse.Namespace) -> int:
 
 def show_all(args: argparse.Namespace) -> int:
     """List the practices."""
+    installation.ready(args)
     from django.db.models import Count
 
     from confide.access.models import Practice
 
-    installation.ready(args)
     rows = [
         (each.pk, each.name, f"{each.created_at:%Y-%m-%d}", f"{each.people:,}")
         for each in Practice.objects.annotate(people=Count("memberships__account", distinct=True)).order_by(

@@ -19,8 +19,8 @@ EXAMPLE: Final = """\
 example:
   confide serve --port 8100
 
-Listens for plain HTTP; TLS is the business of the proxy in front, unless server.plain_http is set, which is for
-one machine. Host, port and the rest are settings of confide.toml; what is said here goes first.
+Listens for plain HTTP; TLS is the business of the proxy in front, unless server.plain_http is set, which is
+for one machine. Host, port and the rest are settings of confide.toml; what is said here goes first.
 Ctrl-C or SIGTERM stops it; requests under way are finished.
 """
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG, <linux/prctl.h>
@@ -36,7 +36,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--workers",
         metavar="N",
         type=int,
-        default=1,
+        default=2,
         help="processes, each with an index of its own (default: %(default)s)",
     )
     parser.add_argument(

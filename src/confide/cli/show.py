@@ -72,7 +72,7 @@ def complain(text: str) -> None:
 def step(mark: Mark, what: str, text: str = "") -> None:
     """Print one step: what became of it, what it is, and where or how."""
     quiet = "dim" if mark == "kept" else ""
-    parts = Text.assemble((f"  {mark:<6}", _STYLES[mark]), (f"{what:<16}", quiet), " ", (text, quiet))
+    parts = Text.assemble((f"  {mark:<7}", _STYLES[mark]), (f"{what:<16}", quiet), " ", (text, quiet))
     parts.rstrip()
     console().print(parts, soft_wrap=True)
 

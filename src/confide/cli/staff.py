@@ -61,15 +61,15 @@ def add(args: argparse.Namespace) -> int:
     new = join(person, practice, Role(args.role))
     show.step("made" if new else "kept", "role", f"{args.role} in {practice.name}")
     if made:
-        show.step("made", "password", f"{made}   (shown this once; the person can change it)")
+        show.step("made", "password", f"{made}   (shown this once)")
     return show.DONE
 
 
 def show_all(args: argparse.Namespace) -> int:
     """List people and roles."""
+    installation.ready(args)
     from confide.access.models import Membership
 
-    installation.ready(args)
     rows = [
         (m.account.username, m.account.display_name, m.role, m.practice.name, _state(m.account, m.active))
         for m in Membership.objects.select_related("account", "practice").order_by(

@@ -59,6 +59,7 @@ def coding(element: Element) -> Rule:
 
 
 def protect_coding(value: dict[str, Any], path: Path, work: Work, element: Element) -> dict[str, Any]:
+    """Protect one Coding: kept if public, else sealed whole."""
     if not public_coding(value):
         work.edits.append([path, element, value])
         return MASKED

@@ -40,13 +40,10 @@ class StandIns:
         if len(value) > _LONGEST:
             return None
         characters = [c for c in value if c not in _SEPARATORS]
-        for name, table in _NUMERALS.items():
-            if all(c in table for c in characters):
-                break
-        else:
+        name = next((name for name, table in _NUMERALS.items() if all(map(table.__contains__, characters))), None)
+        if name is None or len(ALPHABETS[name]) ** len(characters) < _SMALLEST_DOMAIN:
             return None
-        if len(table) ** len(characters) < _SMALLEST_DOMAIN:
-            return None
+        table = _NUMERALS[name]
         stand_in = self._ff1[name].encrypt([table[c] for c in characters], tweak)
         return _refill(value, ALPHABETS[name], stand_in), name
 

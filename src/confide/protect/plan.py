@@ -40,9 +40,9 @@ class Plan:
     def root(self, resource_type: str) -> Node:
         """Return what is done to a resource of this type."""
         action = self.policy.paths.get(resource_type, Action("as"))
-        return self._node(resource_type, action.element, resource_type not in self.policy.kept_types)
+        return self._node(resource_type, action.element, sealed=resource_type not in self.policy.kept_types)
 
-    def _node(self, name: str, element: Element | None, sealed: bool) -> Node:  # noqa: FBT001 a mode, not a switch
+    def _node(self, name: str, element: Element | None, *, sealed: bool) -> Node:
         found = self._nodes.get((name, element, sealed))
         if found is None:
             kind = tables.TYPES[name]
@@ -102,7 +102,7 @@ class Plan:
             case "Narrative" | "Resource":
                 return rules.away(Element.DOCUMENT)
             case "Extension":
-                node = partial(self._node, "Extension", element, True)
+                node = partial(self._node, "Extension", element, sealed=True)
                 return datatypes.extensions(self.policy, element or Element.CLINICAL, node)
             case "Reference":
                 return datatypes.reference(element or Element.CLINICAL, sealed=sealed)
@@ -112,7 +112,7 @@ class Plan:
                 return None
 
     def _descend(self, datatype: str, element: Element | None, *, sealed: bool) -> Rule:
-        return rules.descend(partial(self._node, datatype, element, sealed))
+        return rules.descend(partial(self._node, datatype, element, sealed=sealed))
 
     def _primitive(self, key: str, d: tables.ElementDef, element: Element | None) -> Rule | None:
         text = element or Element.CLINICAL
@@ -135,7 +135,7 @@ class Plan:
 
     def _complex(self, d: tables.ElementDef, element: Element | None) -> Rule:
         text = element or Element.CLINICAL
-        period = rules.descend(partial(self._node, "Period", element, True))
+        period = rules.descend(partial(self._node, "Period", element, sealed=True))
         if d.type in _QUANTITIES:
             return datatypes.quantity(text, age=d.type == "Age")
         match d.type:

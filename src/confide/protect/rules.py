@@ -47,7 +47,7 @@ class Work:
 Rule = Callable[[dict[str, Any], str, Any, Path, Work], None]
 
 
-def keep(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
+def keep(out: dict[str, Any], key: str, value: Any, _path: Path, _work: Work) -> None:
     """The value says nothing of who it is."""
     out[key] = value
 
@@ -80,7 +80,7 @@ def whole(element: Element) -> Rule:
 def away(element: Element) -> Rule:
     """Seal a member that nothing requires, and leave nothing in its place."""
 
-    def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
+    def rule(_out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
         work.edits.append([(*path, key), element, value])
 
     return rule
@@ -119,7 +119,10 @@ def year(element: Element) -> Rule:
     """Generalise a date or dateTime to its year; very old ones to one class."""
 
     def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
-        general = [_year(v, work) for v in value] if isinstance(value, list) else _year(value, work)
+        if isinstance(value, list):  # a null stands where only `_x` says something
+            general: Any = [None if v is None else _year(v, work) for v in value]
+        else:
+            general = _year(value, work)
         out[key] = general
         if general != value:
             work.edits.append([(*path, key), element, value])
@@ -195,9 +198,18 @@ def protect_object(value: Mapping[str, Any], node: Node, path: Path, work: Work)
             rule(out, key, member, path, work)
         else:
             work.edits.append([(*path, key), node.element, member])
-            if key[0] == "_" and key[1:] not in value:
-                out[key] = [MASKED] if isinstance(member, list) else MASKED
+            if key[0] == "_":
+                _stand_beside(out, key, member, value)
     return out or never_empty(value, path, work, node.element)
+
+
+def _stand_beside(out: dict[str, Any], key: str, companion: Any, value: Mapping[str, Any]) -> None:
+    """Put something in the place of a sealed ``_x``, where FHIR misses it: no ``x`` there, or nulls in it."""
+    main = value.get(key[1:])
+    if main is None:
+        out[key] = [MASKED] if isinstance(companion, list) else MASKED
+    elif key not in out and isinstance(main, list) and None in main:
+        out[key] = [MASKED if v is None else None for v in main]
 
 
 def never_empty(value: Mapping[str, Any], path: Path, work: Work, element: Element) -> dict[str, Any]:

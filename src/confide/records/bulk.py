@@ -16,6 +16,7 @@ def insert(
     """Insert *rows* in the caller's transaction.
 
     Args:
+        model: Whose table.
         columns: Column names of the model's table, fixed in the code.
         rows: Values in that order; UUIDs, bytes, text, numbers and aware datetimes.
         again: A row that is there already stays as it is, instead of an error.

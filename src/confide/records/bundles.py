@@ -226,10 +226,9 @@ def _rewrite(resource: dict[str, Any], new: Mapping[str, str]) -> None:
 
 
 def _written(draft: Draft, view: View) -> dict[str, Any]:
+    status = "200 OK" if draft.replaces else "201 Created"
     if draft.resource is None:
         status = "204 No Content"
-    else:
-        status = "200 OK" if draft.replaces else "201 Created"
     return {
         "response": {
             "status": status,

@@ -57,6 +57,10 @@ class Charts:
         """Store a new version.
 
         Args:
+            grant: For writing.
+            kind: The resource's type.
+            id_: Our id of it.
+            resource: All of the new version, clear.
             if_match: The version that the caller has seen; None to write whatever is there.
 
         Raises:
@@ -74,7 +78,7 @@ class Charts:
         """Delete: its versions stay in its history.
 
         Raises:
-            InvalidResource: Other resources still refer to it.
+            InvalidResource: It is a patient whose chart is not empty.
         """
         self.write(grant, [self.replacing(grant, kind, id_, None, if_match)], [""])
 

@@ -19,6 +19,7 @@ def valid(resource: Any, where: str = "") -> dict[str, Any]:
     """Return *resource* if it is a valid R4 resource.
 
     Args:
+        resource: Any JSON value.
         where: The path of the resource in a bundle, put before the issues' paths.
 
     Raises:
@@ -119,6 +120,7 @@ def dangling(
     """Issues for references to nothing.
 
     Args:
+        practice: Where the references must lead.
         resources: (path in the bundle, resource) pairs.
         new: ``Type/id`` of what is being created together with them.
     """

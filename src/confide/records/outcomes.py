@@ -65,4 +65,5 @@ def note(kind: str, text: str) -> dict[str, Any]:
 
 
 def etag(version: int) -> str:
+    """The tag by which HTTP names a version."""
     return f'W/"{version}"'

@@ -42,10 +42,12 @@ class View:
 
 
 def bits(elements: Iterable[Element]) -> int:
+    """Data elements as one number, a bit for each in the order of the catalogue."""
     return sum(_BITS[e] for e in elements)
 
 
 def elements(number: int) -> frozenset[Element]:
+    """The data elements of such a number."""
     return frozenset(e for e, bit in _BITS.items() if number & bit)
 
 
@@ -104,10 +106,8 @@ class ChangedPatients:
         return row or 0
 
     def changed(self, practice: str, after: int) -> Iterator[tuple[int, str, Document | None]]:
-        last: dict[uuid.UUID, int] = {}
         changes = PatientChange.objects.filter(practice=practice, number__gt=after).order_by("number")
-        for number, patient in changes.values_list("number", "patient").iterator():
-            last[patient] = number
+        last: dict[uuid.UUID, int] = dict(changes.values_list("patient", "number").iterator())
         rows = Resource.objects.filter(practice=practice, type="Patient")
         wanted = rows.filter(pk__in=list(last)) if len(last) <= _MOST_AT_ONCE else rows
         for row in wanted.iterator():

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 
 
 class VaultConfig(AppConfig):
+    """Names the app and its tables."""
+
     name = "confide.vault"
     label = "vault"
     default_auto_field = "django.db.models.BigAutoField"

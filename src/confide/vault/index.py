@@ -86,6 +86,7 @@ def words(text: str) -> list[str]:
 
 
 def digits(text: str) -> str:
+    """Only the digits, as phone numbers are compared."""
     return "".join(c for c in text if c.isdigit())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
@@ -95,8 +94,7 @@ def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     lines = system().journal.read(
         grant, now, patient=patient or None, actor=actor or None, before=before, limit=LIMIT
     )
-    acts, last = _acts(visitor, lines)
-    more = last if len(lines) == LIMIT or last > lines[-1].id else 0 if lines else 0
+    acts, more = _acts(visitor, lines)
     context = {
         "today": _today(visitor, now),
         "acts": acts,
@@ -119,23 +117,25 @@ def _number(text: str) -> int | None:
 
 
 def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
-    """The first acts, and the id of the last entry in them."""
+    """The newest acts, and the id from which the next page goes on; 0 if there is nothing older."""
     groups: list[list[Line]] = []
-    for _, run in groupby(lines, key=_same):
-        for line in run:
-            if groups and _same(groups[-1][0]) == _same(line) and groups[-1][-1].entry.at - line.entry.at < _TOGETHER:
-                groups[-1].append(line)
-            else:
-                groups.append([line])
-    groups = groups[:_SHOWN]
-    names = _actors(line.entry.actor for group in groups for line in group[:1])
+    newest: dict[tuple[object, ...], list[Line]] = {}
+    rest = LIMIT if len(lines) == LIMIT else 0
+    for line in lines:
+        e = line.entry
+        same = (e.actor, e.patient, e.action, e.purpose, e.outcome)
+        group = newest.get(same)
+        if group is None or group[-1].entry.at - e.at > _TOGETHER:
+            if len(groups) == _SHOWN:
+                rest = LIMIT
+                break
+            group = newest[same] = []
+            groups.append(group)
+        group.append(line)
+    oldest = min((line.id for group in groups for line in group), default=0)
+    names = _actors(group[0].entry.actor for group in groups)
     stand_ins = _stand_ins(visitor, {group[0].entry.patient for group in groups})
-    return [_act(group, names, stand_ins) for group in groups], groups[-1][-1].id if groups else 0
-
-
-def _same(line: Line) -> tuple[str, str, str, str, bool]:
-    e = line.entry
-    return (e.actor, e.patient, e.action, e.purpose, e.outcome == Outcome.SUCCESS)
+    return [_act(group, names, stand_ins) for group in groups], oldest if rest else 0
 
 
 def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]) -> Act:
