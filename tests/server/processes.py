@@ -27,7 +27,9 @@ def url(alias: str) -> str:
     database: dict[str, Any] = connections[alias].settings_dict
     if connections[alias].vendor == "sqlite":
         return f"sqlite:///{quote(str(database['NAME']))}"
-    part = {name: quote(str(database[name]), safe="") for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")}
+    part = {
+        name: quote(str(database[name]), safe="") for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")
+    }
     return f"postgres://{part['USER']}:{part['PASSWORD']}@/{part['NAME']}?host={part['HOST']}&port={part['PORT']}"
 
 

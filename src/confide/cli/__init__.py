@@ -1,87 +1,16 @@
-"""The `confide` command: each subcommand is a module beside this one, with ``register`` and ``run``."""
+"""The `confide` command."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
-
-from confide import errors
-from confide.cli import client, demo, doctor, init, intake, practice, serve, show, staff
-
-COMMANDS = (init, practice, staff, client, intake, serve, doctor, demo)
-EPILOG = """\
-first steps:
-  confide demo                 a synthetic practice to look at, on http://localhost:8100
-  confide init                 an installation of your own
-  confide import records/      charts from another system (FHIR R4)
-  confide serve                the server
-
-Each command explains itself: confide COMMAND --help
-"""
-
-
-class Parser(argparse.ArgumentParser):
-    """Speaks of wrong usage as of everything else: one line, and what to do."""
-
-    def error(self, message: str) -> NoReturn:
-        show.complain(f"{message} (see {self.prog} --help)")
-        self.exit(show.WRONG_USAGE)
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    top = Parser(
-        prog="confide",
-        description="Patient records in which a stolen password or database does not become a breach.",
-        epilog=f"{EPILOG}\n{show.EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for module in COMMANDS:
-        module.register(commands)
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code."""
-    args = parser().parse_args(argv)
-    os.umask(0o077)  # what a command makes, nobody else reads
-    try:
-        return int(args.run(args))
-    except errors.ConfideError as problem:
-        show.complain(str(problem))
-        return _code(problem)
-    except KeyboardInterrupt:
-        show.complain("interrupted (what was finished is kept)")
-        return show.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return show.FAILED
-    except Exception as problem:  # noqa: BLE001 - the border: a traceback could show values
-        return _unexpected(problem)
+    """Run one command; return its exit code.
 
+    Args:
+        argv: The words after ``confide``; the process's own when absent.
+    """
+    from confide.cli import command  # a worker of an import needs none of the others
 
-def _code(problem: errors.ConfideError) -> int:
-    if isinstance(problem, errors.Misconfigured):
-        return show.MISCONFIGURED
-    if isinstance(problem, errors.Unavailable):
-        return show.UNAVAILABLE
-    if isinstance(problem, errors.Invalid):
-        return show.WRONG_USAGE
-    return show.FAILED
-
-
-def _unexpected(problem: Exception) -> int:
-    from confide.server import logging as log
-
-    if os.environ.get("CONFIDE_LOG_LEVEL", "").upper() == "DEBUG":
-        show.complain("\n".join(["stopped here", *log.frames(problem)]))
-    if show.is_database(problem):
-        show.complain(f"the database does not answer: {type(problem).__name__} (see confide doctor)")
-        return show.UNAVAILABLE
-    hint = "set CONFIDE_LOG_LEVEL=DEBUG to see where"
-    show.complain(f"stopped by {log.name(problem)}, which should not happen ({hint})")
-    return show.FAILED
+    return command.main(argv)

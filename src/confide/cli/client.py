@@ -104,10 +104,10 @@ def _register_add(parser: argparse.ArgumentParser) -> None:
 
 def add(args: argparse.Namespace) -> int:
     """Register a program."""
+    installation.ready(args)
     from confide.access import budget
     from confide.access.models import Client
 
-    installation.ready(args)
     name = args.name.strip()
     if not 0 < len(name) <= 200:
         raise Invalid("a program's name has 1 to 200 characters")
@@ -115,7 +115,7 @@ def add(args: argparse.Namespace) -> int:
         raise Invalid("there is a program of that name already (see confide client list)")
     if args.day_patients is not None and not 0 <= args.day_patients <= budget.client_ceiling():
         raise Invalid(
-            f"--day-patients is from 0 to {budget.client_ceiling()} (budget.client_ceiling_patients raises it)"
+            f"--day-patients is 0 to {budget.client_ceiling()} (budget.client_ceiling_patients raises it)"
         )
     client = Client(
         practice=installation.practice(args.practice),
@@ -222,9 +222,9 @@ def sign(private: Any, client_id: str, audience: str) -> str:
 
 def show_all(args: argparse.Namespace) -> int:
     """List programs."""
+    installation.ready(args)
     from confide.access.models import Client
 
-    installation.ready(args)
     rows = [
         (c.name, c.pk, c.practice.name, c.purpose, c.scopes, ", ".join(c.elements) or "stand-ins", _state(c))
         for c in Client.objects.select_related("practice").order_by("name")
@@ -235,23 +235,23 @@ def show_all(args: argparse.Namespace) -> int:
 
 def freeze(args: argparse.Namespace) -> int:
     """Stop a program, or let it in again."""
+    client = _named(args)
     from confide.access.models import AccessToken, Client
     from confide.wiring import utc_now
 
-    client = _named(args)
     if not args.thaw:
         Client.objects.filter(pk=client.pk, frozen_at__isnull=True).update(frozen_at=utc_now())
     AccessToken.objects.filter(client=client).delete()
     if args.thaw:
         Client.objects.filter(pk=client.pk).update(frozen_at=None)
-    show.step("made", "thawed" if args.thaw else "frozen", f"{client.name}   (its tokens are void)")
+    show.step("ok", "thawed" if args.thaw else "frozen", f"{client.name}   (its tokens are void)")
     return show.DONE
 
 
 def _named(args: argparse.Namespace) -> Client:
+    installation.ready(args)
     from confide.access.models import Client
 
-    installation.ready(args)
     field = "pk" if _is_id(args.name) else "name"
     found = list(Client.objects.filter(**{field: args.name})[:2])
     if len(found) != 1:

@@ -6,6 +6,7 @@ when that is killed; what it had not committed is then not there, which is what 
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -159,6 +160,10 @@ def _begin(practice: str, source: str) -> None:
 
     installation.start(config.read())
     _MINE.append(_importer(practice, source))
+    # What was loaded so far stays for good, and a unit leaves no cycles behind: collecting as often as usual
+    # is a tenth of an import's time.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,6 @@ import fcntl
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from confide.cli import init, installation, show, stage
+from confide.cli import init, installation, serve, show, stage
 from confide.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
@@ -83,13 +82,13 @@ def run(args: argparse.Namespace) -> int:
         with _alone(args.data):
             return _perform(args, stop)
     except KeyboardInterrupt:
-        show.line("stopped")
+        show.line("\rstopped" if sys.stdout.isatty() else "stopped")  # over the terminal's ^C
         return show.DONE
 
 
 def _perform(args: argparse.Namespace, stop: Stop) -> int:
     folder: Path = args.data
-    _free(args.port)
+    serve.refuse_taken("127.0.0.1", args.port)
     scene = stage.load(folder, args.patients)
     config = _set_up(args, scene)
     url = f"http://localhost:{args.port}"
@@ -143,17 +142,6 @@ def _alone(folder: Path) -> Iterator[None]:
                 f"a demo runs in {folder} already (stop it, or choose another folder)"
             ) from None
         yield
-
-
-def _free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise Unavailable(
-                f"port {port} is taken (stop what listens there, or choose another with --port)"
-            ) from None
 
 
 def _set_up(args: argparse.Namespace, scene: stage.Stage) -> Config:
@@ -266,7 +254,7 @@ def _fill(scene: stage.Stage, folder: Path, url: str, stop: Stop) -> None:
     try:
         with show.progress() as bar:
             task = bar.add_task(
-                "filling", total=scene.patients, completed=before, count=before, unit="patients"
+                "filling", total=scene.patients, completed=before, count=before, first=before, unit="patients"
             )
 
             def acknowledged(patients: int, _total: int) -> None:

@@ -128,7 +128,8 @@ def practice(wanted: str | None) -> Practice:
             "there are several practices (name one with --practice; see confide practice list)"
         )
     found = [each for each in listed if wanted in (each.pk, each.name)]
-    if len(found) != 1:
-        text = "there is no such practice" if not found else "several practices have that name (give the id)"
-        raise Misconfigured(f"{text} (see confide practice list)" if not found else text)
+    if not found:
+        raise Misconfigured("there is no such practice (see confide practice list)")
+    if len(found) > 1:
+        raise Misconfigured("several practices have that name (give the id; see confide practice list)")
     return found[0]

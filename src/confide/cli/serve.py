@@ -6,11 +6,12 @@ import argparse
 import ctypes
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
 from confide.cli import installation, show
-from confide.errors import Unavailable
+from confide.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from confide.server.config import Config
@@ -56,12 +57,35 @@ def run(args: argparse.Namespace) -> int:
     config = installation.ready(args, chatty=True)
     config.check()
     installation.unlock(config)
+    refuse_taken(config.host, config.port)
     from confide.server import serving
 
     show.line(f"serving {address(config)}   (Ctrl-C stops)")
     sys.stdout.flush()
     serving.serve(config, args.workers, args.threads)
     return show.DONE
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Say it in one line if another program listens there.
+
+    Raises:
+        Misconfigured: There is no such address.
+        Unavailable: The port is taken.
+    """
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise Misconfigured(f"{host} is no address of this machine (see server.host)") from None
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(where)
+        except OSError as problem:
+            raise Unavailable(
+                f"port {port} cannot be used: {problem.strerror}"
+                " (stop what listens there, or choose another with --port)"
+            ) from None
 
 
 def address(config: Config) -> str:

@@ -101,12 +101,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, figures: Se
 
 
 class Rate(ProgressColumn):
-    """How many a second, of what the task counts in its field ``count``."""
+    """How many, and how many a second, of what the task counts in its field ``count`` from ``first`` on."""
 
     def render(self, task: Task) -> Text:
         count, seconds = task.fields.get("count", 0), task.elapsed or 0
         unit = task.fields.get("unit", "")
-        rate = f"  {count / seconds:>6,.0f}/s" if seconds > 1 else ""
+        rate = f"  {(count - task.fields.get('first', 0)) / seconds:>6,.0f}/s" if seconds > 1 else ""
         return Text(f"{count:>9,} {unit}{rate}", style="dim")
 
 

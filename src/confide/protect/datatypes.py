@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from confide.fhir import tables, vocabulary
@@ -43,10 +44,12 @@ def _hide(out: dict[str, Any], key: str, value: Any, path: Path, work: Work, ele
     rules.primitive(element)(out, key, value, path, work)
 
 
-def public_coding(coding: Mapping[str, Any]) -> bool:
-    """Whether system and code are public ones, so that they say nothing of a person."""
-    system, code = coding.get("system"), coding.get("code")
-    return isinstance(system, str) and isinstance(code, str) and vocabulary.known_code(system, code)
+@lru_cache(50_000)
+def public(system: str | None, code: str | None, display: str | None) -> tuple[bool, bool]:
+    """Whether a code is public, so that it says nothing of a person; and whether its display is."""
+    if system is None or code is None or not vocabulary.known_code(system, code):
+        return False, False
+    return True, display is None or vocabulary.known_display(system, code, display)
 
 
 def coding(element: Element) -> Rule:
@@ -60,11 +63,10 @@ def coding(element: Element) -> Rule:
 
 def protect_coding(value: dict[str, Any], path: Path, work: Work, element: Element) -> dict[str, Any]:
     """Protect one Coding: kept if public, else sealed whole."""
-    if not public_coding(value):
+    kept, known = public(value.get("system"), value.get("code"), value.get("display"))
+    if not kept:
         work.edits.append([path, element, value])
         return MASKED
-    display = value.get("display")
-    known = display is None or vocabulary.known_display(value["system"], value["code"], display)
     if known and value.keys() <= _SIMPLE_CODING:
         return value
     out: dict[str, Any] = {"system": value["system"], "code": value["code"]}
@@ -149,7 +151,9 @@ def reference(element: Element, *, sealed: bool) -> Rule:
             ):
                 out[key] = member
             elif key in {"reference", "type"}:
-                _hide(out, key, member, path, work, element)
+                # It comes back with what it leads to.
+                inside = key == "reference" and member.startswith("#")
+                _hide(out, key, member, path, work, Element.DOCUMENT if inside else element)
             elif key == "display":
                 work.edits.append([(*path, key), _PEOPLE.get(kind, Element.CONTACT), member])
             else:
@@ -240,6 +244,17 @@ def working(kept: Rule, protected: Rule) -> Rule:
     def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
         members = value if isinstance(value, list) else [value]
         chosen = kept if all(m.get("use") == "work" for m in members) else protected
+        chosen(out, key, value, path, work)
+
+    return rule
+
+
+def unless_home(kept: Rule, protected: Rule) -> Rule:
+    """Protect what has the use ``home``: it is somebody's, whatever it stands in. As `working`."""
+
+    def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
+        members = value if isinstance(value, list) else [value]
+        chosen = protected if any(m.get("use") == "home" for m in members) else kept
         chosen(out, key, value, path, work)
 
     return rule

@@ -199,7 +199,7 @@ class Protector:
                 shown.add(element)
                 continue
             hidden.add(element)
-            if element in masked:
+            if element in masked and path[-1] != "system":
                 parent = _at(resource, path)
                 mask_of = mask(element, self._original(parent, path[-1], element, value, key))
                 if mask_of is not None:
@@ -224,7 +224,7 @@ def _at(resource: dict[str, Any], path: list[Any]) -> Any:
 
 def _mark(resource: dict[str, Any]) -> bool:
     """Label the resource PSEUDED; False where it carried the label when it came."""
-    meta = resource.setdefault("meta", {})
+    meta = resource["meta"] = {**resource.get("meta", {})}  # what stands there may be shared
     labels = meta.get("security", [])
     if any(label.get("code") == "PSEUDED" for label in labels):
         return False
@@ -234,7 +234,7 @@ def _mark(resource: dict[str, Any]) -> bool:
 
 def _unmark(resource: dict[str, Any]) -> None:
     meta = resource.get("meta", {})
-    meta["security"] = [label for label in meta.get("security", []) if label.get("code") != "PSEUDED"]
+    meta["security"] = [label for label in meta.get("security", []) if label != PSEUDED]
     if not meta["security"]:
         del meta["security"]
     if not meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 
@@ -21,6 +22,7 @@ _NUMERALS = {name: {c: i for i, c in enumerate(alphabet)} for name, alphabet in 
 _SMALLEST_DOMAIN = 1_000_000
 # Longer ones are not identifiers that a person has; FF1's cost grows with the square of the length.
 _LONGEST = 128
+_TEN_DIGITS = re.compile(r"[0-9]{10}").fullmatch
 _SEPARATORS = frozenset(" -./()+_:#*^|,")
 
 
@@ -40,7 +42,9 @@ class StandIns:
         if len(value) > _LONGEST:
             return None
         characters = [c for c in value if c not in _SEPARATORS]
-        name = next((name for name, table in _NUMERALS.items() if all(map(table.__contains__, characters))), None)
+        name = next(
+            (name for name, table in _NUMERALS.items() if all(map(table.__contains__, characters))), None
+        )
         if name is None or len(ALPHABETS[name]) ** len(characters) < _SMALLEST_DOMAIN:
             return None
         table = _NUMERALS[name]
@@ -71,7 +75,8 @@ def element_of(identifier: Mapping[str, object], policy: Policy, default: Elemen
     """Which data element an Identifier is; None where it is a public number (an NPI)."""
     system = identifier.get("system")
     if isinstance(system, str) and system in policy.identifier_systems:
-        return policy.identifier_systems[system]
+        named = policy.identifier_systems[system]
+        return default if named is None and not _is_npi(identifier.get("value", "")) else named
     kind = identifier.get("type")
     codings = kind.get("coding") if isinstance(kind, dict) else None
     for coding in codings if isinstance(codings, list) else ():
@@ -79,6 +84,19 @@ def element_of(identifier: Mapping[str, object], policy: Policy, default: Elemen
         if element is not None:
             return element
     return default
+
+
+def _is_npi(value: object) -> bool:
+    """Whether it has the shape of an NPI: anything else may have been typed into the wrong box.
+
+    Source:
+        45 CFR 162.406 and CMS, "Requirements for NPI and NPI check digit": ten digits, the last a Luhn digit
+        over the others with the prefix 80840, which adds 24.
+    """
+    if not isinstance(value, str) or _TEN_DIGITS(value) is None:
+        return value == ""
+    doubled = [2 * int(c) for c in value[-2::-2]]
+    return (24 + sum(int(c) for c in value[-1::-2]) + sum(d - 9 * (d > 9) for d in doubled)) % 10 == 0
 
 
 def normalise(value: str) -> str:

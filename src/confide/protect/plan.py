@@ -17,8 +17,6 @@ _QUANTITIES = frozenset(
 )
 # Sealed also in the types that are kept: what may speak of a person wherever it stands.
 _PERSONAL = frozenset({"HumanName", "ContactDetail", "Annotation", "Attachment", "Signature"})
-# Kept whole in kept types.
-_PUBLIC = frozenset({"Coding", "Identifier", "CodeableConcept"})
 _EXTENSION_CODES = frozenset(
     {"F", "M", "UNK", "OTH", "ASKU", "masked", "unknown", "unsupported", "not-applicable"}
 )
@@ -27,6 +25,14 @@ _CODES_BY_MEMBER = {
     "language": vocabulary.known_language,
     "contentType": vocabulary.known_mime,
     "currency": lambda code: vocabulary.known_code("urn:iso:std:iso:4217", code),
+}
+# The policy's verbs that are one rule wherever they stand.
+_FIXED: dict[str, Rule] = {
+    "keep": rules.keep,
+    "seal": rules.whole(Element.DOCUMENT),
+    "away": rules.away(Element.DOCUMENT),
+    "collection": rules.constant("collection", Element.DOCUMENT),
+    "pseudonym": rules.pseudonym(Element.NAME),
 }
 
 
@@ -64,17 +70,12 @@ class Plan:
             return rules.keep
         if action is None:
             return self._datatype(key, d, element, sealed=sealed)
+        fixed = _FIXED.get(action.verb)
+        if fixed is not None:
+            return fixed
         match action.verb:
-            case "keep":
-                return rules.keep
-            case "seal":
-                return rules.whole(Element.DOCUMENT)
-            case "away":
-                return rules.away(Element.DOCUMENT)
-            case "collection":
-                return rules.constant("collection", Element.DOCUMENT)
-            case "pseudonym":
-                return rules.pseudonym(Element.NAME)
+            case "open":
+                return self._descend(d.type, element, sealed=False)
             case "work":
                 return datatypes.working(
                     self._datatype(key, d, element, sealed=False),
@@ -92,8 +93,12 @@ class Plan:
         if everywhere is not None:
             return everywhere
         if not sealed and d.type not in _PERSONAL:
-            plain = d.primitive or d.type in _QUANTITIES or d.type in _PUBLIC
-            return rules.keep if plain else self._descend(d.type, element, sealed=False)
+            if d.primitive:
+                return rules.keep
+            kept = self._descend(d.type, element, sealed=False)
+            if d.type in {"ContactPoint", "Address"}:
+                return datatypes.unless_home(kept, self._complex(d, element))
+            return kept
         return self._primitive(key, d, element) or self._complex(d, element)
 
     def _everywhere(self, d: tables.ElementDef, element: Element | None, *, sealed: bool) -> Rule | None:

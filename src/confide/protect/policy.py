@@ -11,7 +11,7 @@ from importlib import resources
 from confide.errors import Misconfigured
 from confide.protect.elements import Element
 
-ACTIONS = frozenset({"keep", "seal", "away", "pseudonym", "work", "collection"})
+ACTIONS = frozenset({"keep", "open", "seal", "away", "pseudonym", "work", "collection"})
 ACTIONS_WITH_ELEMENT = frozenset({"as", "ff1"})
 
 

@@ -200,7 +200,7 @@ def protect_object(value: Mapping[str, Any], node: Node, path: Path, work: Work)
             work.edits.append([(*path, key), node.element, member])
             if key[0] == "_":
                 _stand_beside(out, key, member, value)
-    return out or never_empty(value, path, work, node.element)
+    return out if out.keys() - {"id"} else out | never_empty(value, path, work, node.element)
 
 
 def _stand_beside(out: dict[str, Any], key: str, companion: Any, value: Mapping[str, Any]) -> None:
@@ -213,9 +213,12 @@ def _stand_beside(out: dict[str, Any], key: str, companion: Any, value: Mapping[
 
 
 def never_empty(value: Mapping[str, Any], path: Path, work: Work, element: Element) -> dict[str, Any]:
-    """FHIR has no empty objects: what nothing is left of gets the data-absent-reason, until revealed."""
+    """FHIR has no empty objects: what nothing is left of gets the data-absent-reason, until revealed.
+
+    It goes away with the last member that was taken out, so that a partial reveal leaves nothing empty.
+    """
     if "extension" not in value:
-        work.edits.append([(*path, "extension"), element])
+        work.edits.append([(*path, "extension"), work.edits[-1][1] if work.edits else element])
     return MASKED
 
 

@@ -24,8 +24,7 @@ def insert(
     Raises:
         IntegrityError: A row is there already.
     """
-    native = connection.features.has_native_uuid_field
-    listed = [[_adapt(value, native) for value in row] for row in rows]
+    listed = _adapted(list(rows))
     if not listed:
         return
     places = ", ".join(["%s"] * len(columns))
@@ -36,10 +35,14 @@ def insert(
         cursor.executemany(statement, listed)
 
 
-def _adapt(value: Any, native: bool) -> Any:  # noqa: FBT001 - a property of the database, asked once
-    kind = type(value)
-    if kind is uuid.UUID:
-        return value if native else value.hex
-    if kind is datetime:
-        return connection.ops.adapt_datetimefield_value(value)
-    return value
+def _adapted(rows: list[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Write the columns that the database does not take as they are: by column, for most need nothing."""
+    if not rows:
+        return []
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    for i, value in enumerate(rows[0]):
+        if type(value) is uuid.UUID and not connection.features.has_native_uuid_field:
+            columns[i] = ["%032x" % u.int for u in columns[i]]
+        elif type(value) is datetime:
+            columns[i] = [connection.ops.adapt_datetimefield_value(v) for v in columns[i]]
+    return list(zip(*columns, strict=True))

@@ -75,7 +75,7 @@ class Bundles:
         except (Damaged, Unavailable):
             raise
         except ConfideError as problem:
-            return {"response": {"status": str(status_of(problem)), "outcome": outcome(problem)}}
+            return _failed(problem)
 
     def _together(
         self, grant_for: GrantFor, entries: list[_Entry], searchset: SearchSet
@@ -89,8 +89,15 @@ class Bundles:
             for entry, draft, view in zip(writing, drafts, views, strict=True):
                 responses[id(entry)] = _written(draft, view)
         for entry in entries:
-            if entry.method == "GET":
+            if entry.method != "GET":
+                continue
+            try:
                 responses[id(entry)] = self._get(grant_for, entry, searchset)
+            except ConfideError as problem:
+                if not writing:
+                    raise
+                # What was to be written is stored by now, and the answer must say so.
+                responses[id(entry)] = _failed(problem)
         return [responses[id(entry)] for entry in entries]
 
     def _get(self, grant_for: GrantFor, entry: _Entry, searchset: SearchSet) -> dict[str, Any]:
@@ -195,6 +202,8 @@ def _drafts(charts: Charts, grant: Grant, entries: list[_Entry]) -> list[Draft]:
                 new[entry.full_url] = ours
             if "id" in resource:
                 new[f"{resource['resourceType']}/{resource['id']}"] = ours
+        elif entry.method == "PUT" and entry.full_url:
+            new[entry.full_url] = entry.url
     drafts = []
     for entry, resource, id_ in zip(entries, resources, ids, strict=True):
         if resource is not None:
@@ -223,6 +232,10 @@ def _rewrite(resource: dict[str, Any], new: Mapping[str, str]) -> None:
         ours = new.get(member["reference"])
         if ours is not None:
             member["reference"] = ours
+
+
+def _failed(problem: ConfideError) -> dict[str, Any]:
+    return {"response": {"status": str(status_of(problem)), "outcome": outcome(problem)}}
 
 
 def _written(draft: Draft, view: View) -> dict[str, Any]:

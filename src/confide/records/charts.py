@@ -96,6 +96,8 @@ class Charts:
         """Store *drafts* in one transaction: all of them, or nothing.
 
         Args:
+            grant: For writing.
+            drafts: What to store.
             where: The path of each in its bundle, for error messages.
 
         Raises:
@@ -119,7 +121,11 @@ class Charts:
             with transaction.atomic():
                 first()
                 self._writer.commit(grant, prepared)
-        except DatabaseError as problem:
+        except BaseException as problem:
+            # Keys of what was not stored after all; the key store is asked again before their next use.
+            self.vault.forget(grant.practice, (str(d.id) for d in drafts if d.replaces is None))
+            if not isinstance(problem, DatabaseError):
+                raise
             msg = "the database does not answer; nothing was stored"
             raise Unavailable(msg) from problem
         return [self._written(p.row) for p in prepared]
@@ -131,15 +137,19 @@ class Charts:
         for w, resource in resources:
             for issue in checks.foreign_codes(resource, self._code_systems):
                 issues.append(Issue(f"{w}.{issue.path}" if w else issue.path, issue.kind, issue.text))
+        for w, d in zip(where, drafts, strict=True):
+            if d.resource is not None and d.replaces is not None and d.replaces.elements:
+                issues += checks.stand_ins(d.resource, w)
         if issues:
             raise InvalidResource(issues[: checks.MOST_ISSUES])
 
     def _refuse_orphans(self, grant: Grant, drafts: Sequence[Draft]) -> None:
         """A patient whose chart is not empty is not deleted: nobody would find the chart again."""
+        gone = [draft.id for draft in drafts if draft.resource is None]
         for draft in drafts:
             if draft.resource is None and draft.type == "Patient":
                 key = terms.term(grant.practice, "", terms.COMPARTMENT, str(draft.id))
-                if Term.objects.filter(key=key).exclude(resource=draft.id).exists():
+                if Term.objects.filter(key=key).exclude(resource__in=gone).exists():
                     text = "the patient's chart is not empty; delete or move its resources first"
                     raise InvalidResource([Issue("Patient", "conflict", text)])
 

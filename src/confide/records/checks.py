@@ -9,6 +9,7 @@ from typing import Any
 from confide.errors import InvalidResource, Issue
 from confide.fhir import tables, vocabulary
 from confide.fhir.validate import validate
+from confide.protect.documents import PSEUDED
 from confide.records.models import Resource
 from confide.records.rows import some
 
@@ -103,6 +104,19 @@ def foreign_codes(resource: Mapping[str, Any], registered: Collection[str]) -> l
             )
             issues.append(Issue(f"{path}.system", "code-invalid", text))
     return issues
+
+
+def stand_ins(resource: Mapping[str, Any], where: str = "") -> list[Issue]:
+    """Issues where *resource* says of itself that it holds stand-ins, which would become its values."""
+    labels = resource.get("meta", {}).get("security", ())
+    if not any(label.get("code") == PSEUDED["code"] for label in labels):
+        return []
+    text = (
+        "the label PSEUDED says that some values may be stand-ins, which would replace the clear ones"
+        " (read it with all of them shown, or take the label away)"
+    )
+    path = f"{resource['resourceType']}.meta.security"
+    return [Issue(f"{where}.{path}" if where else path, "invariant", text)]
 
 
 def local(reference: str) -> tuple[str, str] | None:

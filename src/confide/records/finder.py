@@ -9,6 +9,7 @@ from datetime import date, datetime
 from confide.access.decide import Grant
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
+from confide.protect.identifiers import normalise
 from confide.records import identities
 from confide.records.charts import Charts
 from confide.records.models import IdentifierDigest, Resource
@@ -20,12 +21,13 @@ MOST_SHOWN = 20
 MOST_BY_ONE_TERM = 5
 """With one term alone nothing is shown until at most this many match: type-ahead is asking, too."""
 
-_FEWEST_DIGITS = 4
+_FEWEST_CHARACTERS = 4
 _FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
 _DATE = re.compile(
-    r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2} [A-Za-z]{3,9} \d{4}"
+    r"\b(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4}"
+    r"|\d{1,2} [A-Za-z]{3,9} \d{4}|[A-Za-z]{3,9} \d{1,2},? \d{4})\b"
 )
-_NUMBER = re.compile(r"\+?\(?\d[\d\-().]{3,}")
+_PHONE = re.compile(r"(?:\+?1[ .-]?)?\(?\b\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}\b")
 _SHOWN = frozenset({Element.NAME, Element.BIRTH_DATE})
 
 
@@ -60,15 +62,18 @@ def parse(text: str) -> Terms:
     """Take a finder's text apart: dates in the usual writings, numbers, and words of names."""
     dates, numbers = [], []
     for match in _DATE.findall(text):
-        parsed = _date(match)
+        parsed = _date(match.replace(",", ""))
         if parsed:
             dates.append(parsed.isoformat())
             text = text.replace(match, " ")
-    for match in _NUMBER.findall(text):
-        if len(digits(match)) >= _FEWEST_DIGITS:
-            numbers.append(match)
-            text = text.replace(match, " ")
-    return Terms(tuple(words(text)), tuple(dates), tuple(numbers))
+    for match in _PHONE.findall(text):
+        numbers.append(match)
+        text = text.replace(match, " ")
+    # Names have no digits, so any other word with some is a number, as a record number may have letters.
+    tokens = text.split()
+    numbers += [t for t in tokens if digits(t) and len(normalise(t)) >= _FEWEST_CHARACTERS]
+    names = [t for t in tokens if t not in numbers]
+    return Terms(tuple(words(" ".join(names))), tuple(dates), tuple(numbers))
 
 
 def _date(text: str) -> date | None:
@@ -124,7 +129,7 @@ class Finder:
 
     def _by_number(self, grant: Grant, index: IdentityIndex, text: str) -> set[str]:
         found: set[str] = set()
-        if Element.PHONE in grant.clear:
+        if Element.PHONE in grant.clear and not any(c.isalpha() for c in text):
             found |= index.prefix(Key.PHONE, digits(text)[-10:])
         kinds = [e for e in identities.SEARCHABLE if e in grant.clear]
         if kinds:
@@ -141,7 +146,7 @@ class Finder:
         if terms.dates:
             asked.add(Element.BIRTH_DATE)
         if terms.numbers:
-            asked |= {Element.PHONE, Element.MRN}
+            asked |= {Element.PHONE, *identities.SEARCHABLE}
         return frozenset(asked)
 
 

@@ -10,11 +10,16 @@ from confide.protect.identifiers import element_of, normalise
 from confide.vault.door import Vault
 
 SEARCHABLE = tuple(e for e in Element if CATALOGUE[e].unique_to_person)
+"""One person has one, so an exact keyed index at rest is allowed."""
+IDENTIFIERS = (*SEARCHABLE, Element.MEMBER_ID, Element.ACCOUNT, Element.CARD, Element.IDENTIFIER)
+"""All that an Identifier can be; those without an index at rest are in the one in memory."""
 
 
-def digest(vault: Vault, practice: str, element: Element, value: str) -> bytes:
-    """Return the digest by which an identifier is found, 16 bytes."""
-    return vault.digest(practice, "identifier", element, normalise(value))
+def digest(vault: Vault, practice: str, element: Element, value: str, system: str | None = None) -> bytes:
+    """Return the digest by which an identifier is found, 16 bytes: of one *system*, or whatever it is."""
+    if system is None:
+        return vault.digest(practice, "identifier", element, normalise(value))
+    return vault.digest(practice, "identifier of", element, normalise(value), system)
 
 
 def digests(vault: Vault, practice: str, patient: Mapping[str, Any]) -> list[bytes]:
@@ -24,5 +29,6 @@ def digests(vault: Vault, practice: str, patient: Mapping[str, Any]) -> list[byt
         element = element_of(identifier, vault.plan.policy, Element.IDENTIFIER)
         value = identifier.get("value")
         if element in SEARCHABLE and isinstance(value, str) and normalise(value):
-            found.append(digest(vault, practice, element, value))
+            system = identifier.get("system", "")
+            found += [digest(vault, practice, element, value, s) for s in (None, system)]
     return list(dict.fromkeys(found))

@@ -11,6 +11,7 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from django.db import IntegrityError
 
 from confide.access.decide import Grant, system_grant
 from confide.access.roles import Action
-from confide.errors import BrokenJson, ConfideError, Damaged, InvalidResource, Issue, Unavailable
+from confide.errors import (
+    BrokenJson,
+    ConfideError,
+    Damaged,
+    InvalidResource,
+    Issue,
+    Unavailable,
+    VersionConflict,
+)
 from confide.fhir import json
 from confide.records import bulk, checks
 from confide.records.charts import Charts
@@ -105,8 +114,7 @@ def units(path: Path) -> Iterator[Unit]:
             [Issue("file", "not-supported", "the name ends in .json, .ndjson, or one of these and .gz")]
         )
     try:
-        opened = gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
-        with opened as stream:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
             if kind == "json":
                 yield Unit(str(path), 0, stream.read())
                 return
@@ -159,9 +167,9 @@ class Importer:
             Unavailable: Keys or database do not answer; the import can be resumed later.
         """
         mark = self._charts.vault.digest(self._practice, "import unit", self._source, unit.data)
-        if ImportedUnit.objects.filter(practice=self._practice, digest=mark).exists():
-            return Report(skipped_units=1)
         for attempt in range(_TRIES):
+            if ImportedUnit.objects.filter(practice=self._practice, digest=mark).exists():
+                return Report(skipped_units=1)
             try:
                 return self._once(unit, mark)
             except (_RacedError, Unavailable) as problem:
@@ -179,6 +187,8 @@ class Importer:
             self._store(items, aliases, mark if not report.refused else b"", report)
         except (Unavailable, Damaged):
             raise
+        except VersionConflict:
+            raise _RacedError from None
         except InvalidResource as problem:
             return _refused(unit, problem.issues[0].path, problem.issues[0].text)
         except ConfideError as problem:
@@ -262,8 +272,7 @@ class Importer:
         wanted = {item.source_id: item for item in items}
         references = self._references(items, aliases, report)
         known = self._known({*wanted, *references})
-        drafts, rows = self._drafts(items, known, report)
-        promised: dict[bytes, SourceId] = {}
+        drafts, new, old = self._drafts(items, known, report)
         for source_id, holders in references.items():
             row = known.get(source_id)
             if source_id in wanted:
@@ -272,18 +281,21 @@ class Importer:
                 ours = row.id
             else:
                 ours = uuid.uuid4()
-                promised[source_id] = SourceId(practice=self._practice, digest=source_id, id=ours)
+                new.append(SourceId(practice=self._practice, digest=source_id, id=ours))
             for holder, kind, suffix in holders:
                 holder["reference"] = f"{kind}/{ours}{suffix}"
         grant = self._grant()
-        self._charts.take_over(grant, drafts, lambda: self._record([*rows, *promised.values()], mark))
+        self._charts.take_over(grant, drafts, lambda: self._record(new, old, mark))
 
     def _drafts(
         self, items: list[_Item], known: dict[bytes, SourceId], report: Report
-    ) -> tuple[list[Draft], list[SourceId]]:
+    ) -> tuple[list[Draft], list[SourceId], list[SourceId]]:
+        """What is to be written; the source ids that are new, and those that have new content."""
         there = {known[i.source_id].id for i in items if i.source_id in known and known[i.source_id].content}
         before = {row.pk: row for row in some(Resource.objects.filter(practice=self._practice), there)}
-        drafts, rows = [], []
+        drafts: list[Draft] = []
+        new: list[SourceId] = []
+        old: list[SourceId] = []
         for item in items:
             kind = item.resource["resourceType"]
             row = known.get(item.source_id)
@@ -293,22 +305,25 @@ class Importer:
                     report.unchanged += 1
                     continue
                 row.content = item.content
+                old.append(row)
             else:
                 row = SourceId(
                     practice=self._practice, digest=item.source_id, id=item.ours, content=item.content
                 )
-            rows.append(row)
+                new.append(row)
             replaces = before.get(item.ours)
             report.updated += replaces is not None
             report.created += replaces is None
             drafts.append(Draft(kind, item.ours, item.resource, replaces))
-        return drafts, rows
+        return drafts, new, old
 
     def _references(
         self, items: list[_Item], aliases: dict[str, str], report: Report
     ) -> dict[bytes, list[tuple[dict[str, Any], str, str]]]:
         """Who refers to which source id: (the Reference, type, version suffix)."""
         found: dict[bytes, list[tuple[dict[str, Any], str, str]]] = {}
+        # A chart refers to its patient some hundred times.
+        known = cache(self._source_id)
         for item in items:
             for holder in checks.holders(item.resource):
                 text = holder["reference"]
@@ -321,7 +336,7 @@ class Importer:
                         continue
                     kind, name = target
                     suffix = text[len(kind) + len(name) + 1 :]
-                found.setdefault(self._source_id(kind, name), []).append((holder, kind, suffix))
+                found.setdefault(known(kind, name), []).append((holder, kind, suffix))
         return found
 
     def _known(self, source_ids: set[bytes]) -> dict[bytes, SourceId]:
@@ -333,13 +348,11 @@ class Importer:
                 rows[bytes(row.digest)] = row
         return rows
 
-    def _record(self, rows: list[SourceId], mark: bytes) -> None:
+    def _record(self, new: list[SourceId], old: list[SourceId], mark: bytes) -> None:
         try:
-            new = ((row.practice, row.digest, row.id, row.content) for row in rows if row.pk is None)
-            bulk.insert(SourceId, ("practice", "digest", "id", "content"), new)
-            SourceId.objects.bulk_update(
-                [row for row in rows if row.pk is not None], ["content"], batch_size=200
-            )
+            fields = ("practice", "digest", "id", "content")
+            bulk.insert(SourceId, fields, ([getattr(row, name) for name in fields] for row in new))
+            SourceId.objects.bulk_update(old, ["content"], batch_size=200)
             if mark:
                 ImportedUnit.objects.create(practice=self._practice, digest=mark)
         except IntegrityError:

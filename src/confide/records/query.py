@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from confide.errors import InvalidResource, Issue
 from confide.fhir import search
@@ -18,6 +19,7 @@ MOST_PER_PAGE = 200
 _PREFIX = re.compile(
     r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(\d{4}(-\d{2}(-\d{2}(T[0-9:.]+(Z|[+-]\d{2}:\d{2})?)?)?)?)"
 ).fullmatch
+_ZONE = re.compile(r"(Z|[+-]\d{2}:\d{2})$")
 _IGNORED = frozenset({"_format", "_pretty", "_total"})
 _SORTS = frozenset({"_id", "_lastUpdated", "-_lastUpdated", "-_id", "date", "-date"})
 _MODIFIERS = {"string": {"", "exact", "contains"}, "token": {"", "not"}, "reference": {"", "Patient"}}
@@ -110,18 +112,44 @@ class Span:
     high: str
 
 
-def span(text: str) -> Span:
-    """Return what a partial date covers: a year, a month, a day, or a moment."""
+def span(text: str, *, zoned: bool = False) -> Span:
+    """Return what a partial date covers: a year, a month, a day, or a moment.
+
+    Args:
+        text: A FHIR date, dateTime or instant.
+        zoned: Bring a moment with a time zone to UTC. Without it a moment is taken as it is written: the
+            fourth of May is the day that the clock on the wall showed, wherever that was.
+    """
     day = text[:10]
     if len(day) == 4:
-        return Span(day, f"{int(day) + 1:04}")
+        return Span(day, _after(int(day)))
     if len(day) == 7:
         year, month = int(day[:4]), int(day[5:])
-        return Span(day, f"{year + 1:04}-01" if month == 12 else f"{year:04}-{month + 1:02}")
+        return Span(day, _after(year) if month == 12 else f"{year:04}-{month + 1:02}")
     if len(text) == 10:
         return Span(day, day + "U")  # "U" comes after the "T" of any time
-    moment = text[:19]
+    moment, *zone = _ZONE.split(text)[:2]
+    if zoned and zone:
+        moment = _in_utc(text) or moment
     return Span(moment, moment + "~")
+
+
+def _after(year: int) -> str:
+    return f"{year + 1:04}" if year < 9999 else "~"
+
+
+def _in_utc(text: str) -> str:
+    try:
+        utc = datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # a leap second, the year 1 or 9999
+        return ""
+    precision = "auto" if "." in text else "seconds" if text.count(":") > 2 or "Z" in text else "minutes"
+    return utc.isoformat(timespec=precision)
+
+
+def is_moment(text: str) -> bool:
+    """Whether what was asked is a moment with a time zone, so that others are compared in UTC."""
+    return "T" in text and _ZONE.search(text) is not None
 
 
 def split_prefix(value: str) -> tuple[str, str]:

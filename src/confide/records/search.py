@@ -6,6 +6,7 @@ patient after opening. Which resources match is decided on the resource, never b
 
 from __future__ import annotations
 
+import re
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -14,20 +15,21 @@ from datetime import timedelta
 from typing import Any
 
 from confide.access.decide import Grant
-from confide.errors import AccessDenied, InvalidResource, Issue, Unknown
+from confide.errors import AccessDenied, BudgetSpent, InvalidResource, Issue, Unknown
 from confide.fhir import json, search
 from confide.protect.elements import Element
 from confide.protect.identifiers import normalise
 from confide.records import identities, terms
 from confide.records.charts import Charts
+from confide.records.matching import holds, spans
 from confide.records.models import Cursor, IdentifierDigest, Resource
-from confide.records.query import Filter, Query, matches, parse, span, split_prefix
+from confide.records.query import Filter, Query, parse, span, split_prefix
 from confide.records.rows import View, some
 from confide.vault.door import Clock
-from confide.vault.index import IdentityIndex, Key, digits, fold, words
+from confide.vault.index import IdentityIndex, Key, digits, fold, number_key, words
 
 CURSOR_LIFETIME = timedelta(minutes=30)
-_MOST_RESULTS = 10_000
+_MOST_RESULTS = 50_000
 Indexes = Callable[[str], IdentityIndex]
 
 
@@ -38,7 +40,7 @@ class Page:
     Attributes:
         total: Of all pages.
         next_cursor: Names the rest; empty on the last page.
-        withheld: How many views the budget did not cover: they hold stand-ins.
+        withheld: How many the budget did not cover: they hold stand-ins, or are not told at all.
     """
 
     views: list[View]
@@ -63,33 +65,45 @@ class Search:
             AccessDenied: The grant does not show an element that was asked by.
         """
         query = parse(kind, params)
+        unpaid, start, name = 0, 0, ""
         if query.cursor:
-            ids, total = self._resume(grant, query)
+            name, _, offset = query.cursor.partition(".")
+            ids, start = self._resume(grant, query, name), int(offset) if _OFFSET(offset) else 0
         else:
-            ids = self._ids(grant, query)
-            total = len(ids)
+            ids, unpaid = self._ids(grant, query)
+        total, end = len(ids), start + query.count
         if query.only_count:
-            return Page([], total, "", 0)
-        page, rest = ids[: query.count], ids[query.count :]
+            return Page([], total, "", int(bool(unpaid)))
+        page = ids[start:end]
         rows = Resource.objects.filter(practice=grant.practice, type=kind, deleted=False)
         found = {row.pk: row for row in some(rows, page)}
         views = self._charts.views(grant, [found[i] for i in page if i in found])
         withheld = sum(1 for v in views if v.hidden & grant.clear)
-        return Page(views, total, self._keep(grant, kind, rest, total) if rest and page else "", withheld)
+        if not page or end >= total:
+            return Page(views, total, "", withheld + bool(unpaid))
+        return Page(views, total, f"{name or self._keep(grant, kind, ids)}.{end}", withheld + bool(unpaid))
 
     # Candidates
 
-    def _ids(self, grant: Grant, query: Query) -> list[uuid.UUID]:
+    def _ids(self, grant: Grant, query: Query) -> tuple[list[uuid.UUID], int]:
+        """What matches, in order; and how many more the budget does not let the caller know of."""
         by_identity = [f for f in query.filters if query.type == "Patient" and _identity(f)]
         others = [f for f in query.filters if f not in by_identity]
         candidates = self._by_terms(grant, query.type, others)
         if by_identity:
             people = self._people(grant, by_identity)
             candidates = people if candidates is None else candidates & people
-        if query.type != "Patient":
-            candidates = self._by_id(others, candidates)
+        candidates = self._by_id(others, candidates)
         rows = Resource.objects.filter(practice=grant.practice, type=query.type, deleted=False)
-        listed = list(some(rows, candidates)) if candidates is not None else list(rows[:_MOST_RESULTS])
+        if not others and not query.sort.endswith("date"):
+            rows = rows.only("updated")
+        if candidates is None:
+            listed = list(rows.order_by("pk")[: _MOST_RESULTS + 1])
+        else:
+            listed = list(some(rows, candidates))
+        if len(listed) > _MOST_RESULTS:
+            text = f"more than {_MOST_RESULTS} match; narrow the search"
+            raise InvalidResource([Issue("search", "too-long", text)])
         listed = self._checked(grant, query, others, listed)
         listed.sort(key=lambda row: row.pk)
         if "_lastUpdated" in query.sort:
@@ -99,9 +113,8 @@ class Search:
         elif query.sort == "-_id":
             listed.reverse()
         ids = [row.pk for row in listed]
-        if by_identity:
-            ids = ids[: self._paid(grant, by_identity, ids)]
-        return ids
+        paid = self._paid(grant, by_identity, ids) if by_identity else len(ids)
+        return ids[:paid], len(ids) - paid
 
     def _by_terms(self, grant: Grant, kind: str, filters: Iterable[Filter]) -> set[uuid.UUID] | None:
         groups = []
@@ -132,6 +145,9 @@ class Search:
         index.catch_up()
         found: set[str] | None = None
         for f in filters:
+            if f.modifier not in {"", "exact"}:
+                text = f"this modifier is not supported on {f.parameter.name}"
+                raise InvalidResource([Issue(f.parameter.name, "not-supported", text)])
             missing = _asked(f) - grant.clear
             if missing and f.parameter.name != "identifier":
                 msg = f"asking by {f.parameter.name} is for those who may see it"
@@ -143,9 +159,7 @@ class Search:
     def _hits(self, grant: Grant, index: IdentityIndex, f: Filter, value: str) -> set[str]:
         name = f.parameter.name
         if name == "identifier":
-            return self._by_identifier(grant, value)
-        if name == "_id":
-            return {value}
+            return self._by_identifier(grant, index, value)
         if name == "birthdate":
             return _born(index, value)
         key = Key(name) if name in set(Key) else Key.PHONE
@@ -161,21 +175,28 @@ class Search:
         hits = [look(key, w) for w in words(value)]
         return set.intersection(*hits) if hits else set()
 
-    def _by_identifier(self, grant: Grant, value: str) -> set[str]:
+    def _by_identifier(self, grant: Grant, index: IdentityIndex, value: str) -> set[str]:
         system, bar, number = value.rpartition("|")
-        policy = self._charts.vault.plan.policy
-        known = policy.identifier_systems.get(system) if bar else None
+        vault = self._charts.vault
+        known = vault.plan.policy.identifier_systems.get(system) if bar else None
         # Without a system that says what it is, only kinds that the caller may see are tried.
-        kinds = [known] if known in identities.SEARCHABLE else list(identities.SEARCHABLE)
-        if not normalise(number) or not set(kinds) & grant.clear:
-            if set(kinds) & grant.clear:
-                return set()
+        kinds = frozenset({known} if known else identities.IDENTIFIERS) & grant.clear
+        if not kinds:
             msg = "asking by identifier is for those who may see it"
             raise AccessDenied(msg)
-        vault = self._charts.vault
-        wanted = [identities.digest(vault, grant.practice, e, number) for e in kinds if e in grant.clear]
+        if not normalise(number):
+            return set()
+        # A system that says what kind it is means the number itself, under whatever system it was recorded.
+        of = system if bar and not known else None
+        found: set[str] = set()
+        for e in kinds.difference(identities.SEARCHABLE):
+            found |= index.prefix(Key.IDENTIFIER, number_key(e, number, of))
+        wanted = [
+            identities.digest(vault, grant.practice, e, number, of)
+            for e in kinds.intersection(identities.SEARCHABLE)
+        ]
         rows = IdentifierDigest.objects.filter(practice=grant.practice, digest__in=wanted)
-        return {str(i) for i in rows.values_list("patient", flat=True)}
+        return found | {str(i) for i in rows.values_list("patient", flat=True)}
 
     def _paid(self, grant: Grant, filters: Iterable[Filter], ids: list[uuid.UUID]) -> int:
         elements = frozenset().union(*(_asked(f) for f in filters)) & grant.clear
@@ -194,7 +215,7 @@ class Search:
         opened = [f for f in filters if f not in public]
         if public:
             bodies = {row.pk: _body(row) for row in rows}
-            rows = [row for row in rows if all(_holds(f, row.pk, bodies[row.pk]) for f in public)]
+            rows = [row for row in rows if all(holds(f, row.pk, bodies[row.pk]) for f in public)]
         if opened and rows:
             rows = self._opened(grant, query, opened, rows)
         return rows
@@ -219,17 +240,15 @@ class Search:
         if not stored and not wanted & grant.clear:
             msg = "asking by a date is for those who may see it"
             raise AccessDenied(msg)
-        bodies = (
-            {row.pk: _body(row) for row in rows}
-            if stored
-            else {
-                row.pk: v.body
-                for row, v in zip(rows, self._charts.views(grant, rows, wanted), strict=True)
-                if not v.hidden & wanted & grant.clear
-                and not (wanted == {Element.DATE} and v.hidden & wanted)
-            }
-        )
-        return [r for r in rows if r.pk in bodies and all(_holds(f, r.pk, bodies[r.pk]) for f in filters)]
+        if stored:
+            bodies: dict[uuid.UUID, Mapping[str, Any] | None] = {row.pk: _body(row) for row in rows}
+        else:
+            views = self._charts.views(grant, rows, wanted)
+            if any(v.hidden & wanted & grant.clear for v in views):
+                msg = "the exposure budget does not cover opening what has to be searched"
+                raise BudgetSpent(msg)
+            bodies = {row.pk: v.body for row, v in zip(rows, views, strict=True)}
+        return [r for r in rows if all(holds(f, r.pk, bodies[r.pk]) for f in filters)]
 
     def _by_date(self, grant: Grant, rows: list[Resource], sort: str) -> list[Resource]:
         parameter = search.parameters(rows[0].type).get("date") if rows else None
@@ -240,7 +259,7 @@ class Search:
             raise InvalidResource([Issue("_sort", "not-supported", text)])
         views = self._charts.views(grant, rows, frozenset({Element.DATE}))
         keyed = [
-            (min((low for low, _ in _spans(v.body, parameter)), default=""), r)
+            (min((low for low, _ in spans(v.body, parameter)), default=""), r)
             for r, v in zip(rows, views, strict=True)
         ]
         keyed.sort(key=lambda pair: pair[0], reverse=sort.startswith("-"))
@@ -248,23 +267,23 @@ class Search:
 
     # The rest of a result
 
-    def _keep(self, grant: Grant, kind: str, ids: list[uuid.UUID], total: int) -> str:
+    def _keep(self, grant: Grant, kind: str, ids: list[uuid.UUID]) -> str:
         now = self._clock()
         Cursor.objects.filter(expires__lt=now).delete()
         name = secrets.token_urlsafe(32)
         Cursor.objects.create(
             id=name, practice=grant.practice, owner=grant.actor.owner, type=kind,
-            ids=[str(i) for i in ids], total=total, expires=now + CURSOR_LIFETIME,
+            ids=[str(i) for i in ids], total=len(ids), expires=now + CURSOR_LIFETIME,
         )  # fmt: skip
         return name
 
-    def _resume(self, grant: Grant, query: Query) -> tuple[list[uuid.UUID], int]:
+    def _resume(self, grant: Grant, query: Query, name: str) -> list[uuid.UUID]:
         if query.filters:
             raise InvalidResource(
                 [Issue("_cursor", "invariant", "a cursor stands alone, with _count at most")]
             )
         row = Cursor.objects.filter(
-            pk=query.cursor,
+            pk=name,
             practice=grant.practice,
             owner=grant.actor.owner,
             type=query.type,
@@ -273,7 +292,7 @@ class Search:
         if row is None:
             msg = "the page has expired; search again"
             raise Unknown(msg)
-        return [uuid.UUID(i) for i in row.ids], row.total
+        return [uuid.UUID(i) for i in row.ids]
 
 
 def _body(row: Resource) -> Mapping[str, Any]:
@@ -281,7 +300,8 @@ def _body(row: Resource) -> Mapping[str, Any]:
     return body
 
 
-_IDENTITY = frozenset(str(k) for k in Key) | {"identifier", "telecom", "_id"}
+_OFFSET = re.compile(r"[0-9]{1,6}", re.ASCII).fullmatch
+_IDENTITY = frozenset(str(k) for k in Key) | {"telecom"}
 
 
 def _identity(f: Filter) -> bool:
@@ -291,10 +311,8 @@ def _identity(f: Filter) -> bool:
 def _asked(f: Filter) -> frozenset[Element]:
     """The elements that are learned about whoever matches."""
     name = f.parameter.name
-    if name == "_id":
-        return frozenset()
     if name == "identifier":
-        return frozenset(identities.SEARCHABLE)
+        return frozenset(identities.IDENTIFIERS)
     if name == "telecom":
         return frozenset({Element.PHONE, Element.EMAIL})
     return frozenset({Key(name).element})
@@ -339,78 +357,3 @@ def _born(index: IdentityIndex, value: str) -> set[str]:
             return index.between(Key.BIRTH_DATE, "", "~") - index.between(
                 Key.BIRTH_DATE, asked.low, asked.high
             )
-
-
-def _holds(f: Filter, id_: uuid.UUID, body: Mapping[str, Any] | None) -> bool:
-    if body is None:
-        return False
-    if f.parameter.name == "_id":
-        return str(id_) in f.values
-    values = search.values(body, f.parameter)
-    held = any(_one(f, want, value) for want in f.values for value in values)
-    return held != (f.modifier == "not")
-
-
-def _one(f: Filter, want: str, value: Any) -> bool:
-    match f.parameter.kind:
-        case "token":
-            return _token_matches(want, value)
-        case "reference":
-            return terms.target(value) == want.rsplit("/", maxsplit=1)[-1] and (
-                "/" not in want or value["reference"].startswith(want)
-            )
-        case "date":
-            prefix, text = split_prefix(want)
-            return any(matches(prefix, span(text), low, high) for low, high in _span_of(value))
-        case "string":
-            return _string_matches(f.modifier, want, value)
-        case _:
-            return isinstance(value, str) and value == want
-
-
-def _token_matches(want: str, value: Any) -> bool:
-    system, bar, code = want.rpartition("|")
-    if isinstance(value, dict) and ("value" in value and "code" not in value):
-        return (not bar or value.get("system", "") == system) and normalise(str(value["value"])) == normalise(
-            code
-        )
-    if code not in terms.codes(value):
-        return False
-    if not bar or not isinstance(value, dict):
-        return True
-    codings = [value, *value.get("coding", ())]
-    return any(c.get("code") == code and c.get("system", "") == system for c in codings)
-
-
-def _string_matches(modifier: str, want: str, value: Any) -> bool:
-    texts = [value] if isinstance(value, str) else _texts(value)
-    if modifier == "exact":
-        return want in texts
-    if modifier == "contains":
-        return any(fold(want) in fold(t) for t in texts)
-    return any(fold(t).startswith(fold(want)) for t in texts)
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [t for v in value.values() for t in _texts(v)]
-    if isinstance(value, list):
-        return [t for v in value for t in _texts(v)]
-    return [value] if isinstance(value, str) else []
-
-
-def _spans(body: Mapping[str, Any] | None, parameter: search.SearchParameter) -> list[tuple[str, str]]:
-    return [s for v in search.values(body, parameter) for s in _span_of(v)] if body else []
-
-
-def _span_of(value: Any) -> list[tuple[str, str]]:
-    if isinstance(value, str):
-        s = span(value)
-        return [(s.low, s.high)]
-    if isinstance(value, dict) and ("start" in value or "end" in value):
-        low = span(value["start"]).low if "start" in value else ""
-        high = span(value["end"]).high if "end" in value else "~"
-        return [(low, high)]
-    if isinstance(value, dict) and "event" in value:
-        return [s for v in value["event"] for s in _span_of(v)]
-    return []

@@ -18,7 +18,6 @@ from django.db.models import F
 from confide.access.decide import Grant
 from confide.errors import VersionConflict
 from confide.protect.documents import Place, Protected
-from confide.protect.keyring import SubjectKey
 from confide.protect.owners import owners
 from confide.records import bulk, identities, terms
 from confide.records.models import (
@@ -30,7 +29,7 @@ from confide.records.models import (
     Term,
 )
 from confide.records.rows import bits, document
-from confide.vault.door import Clock, Vault
+from confide.vault.door import Clock, Keys, Vault
 
 _COPIED = (
     "practice",
@@ -92,6 +91,9 @@ class Writer:
             KeyUnavailable: No key, no write.
         """
         now = self._clock()
+        for d in drafts:
+            if d.replaces is not None:
+                self._vault.require_replaceable(grant, document(d.replaces))
         stamped = [_stamp(d, now) for d in drafts]
         policy = self._vault.plan.policy
         whose = [owners(policy, r) if r is not None else () for r in stamped]
@@ -127,7 +129,7 @@ class Writer:
         resource: dict[str, Any],
         row: Resource,
         patients: tuple[str, ...],
-        keys: dict[str, SubjectKey],
+        keys: Keys,
     ) -> Protected:
         """Protect under the one patient's key; under a key of its own where there is none, or several."""
         row.subject = patients[0] if len(patients) == 1 else str(draft.id)

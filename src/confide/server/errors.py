@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from confide.errors import ConfideError, Unavailable
 from confide.records.outcomes import status_of
 from confide.server.fhir.answers import RETRY_SECONDS, send_issue, send_problem
+from confide.server.pages.troubles import explain
 
 _log = logging.getLogger(__name__)
 FHIR = "/fhir/"
@@ -51,7 +52,8 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
         _log.error("a request failed", exc_info=error)
     if request.path.startswith(FHIR):
         return send_problem(problem)
-    return say(request, status, _KEPT if status == 500 else f"{str(problem).capitalize()}.")
+    trouble = explain(problem)
+    return say(request, trouble.status, f"{trouble.happened} {trouble.advice}")
 
 
 def say(request: HttpRequest, status: int, text: str) -> HttpResponse:

@@ -12,12 +12,13 @@ import logging
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from warnings import catch_warnings
 
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from confide.access.models import AccessToken, AssertionId, Client
@@ -225,7 +226,8 @@ def read_keys(jwks: Any) -> dict[str, Any]:
     if not isinstance(listed, list) or not listed:
         raise Invalid('the key set has no keys: {"keys": [...]} is expected')
     try:
-        keys = KeySet.import_key_set({"keys": listed}).keys
+        with catch_warnings(action="ignore", category=SecurityWarning):  # a weak key is refused below
+            keys = KeySet.import_key_set({"keys": listed}).keys
     except (JoseError, ValueError, TypeError, KeyError):
         raise Invalid("the key set is not a JSON Web Key Set") from None
     for key in keys:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import threading
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from django.db import connections
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.http import errors as wrong
+from gunicorn.workers.gthread import ThreadWorker
 
 from confide.errors import ConfideError
 from confide.server import logging as log
@@ -35,6 +41,36 @@ class Quiet(Logger):  # type: ignore[misc] # gunicorn has no annotations
 
     def access(self, *_: Any) -> None:
         """Write nothing: addresses hold what was searched for, and the journal knows who saw what."""
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # as above
+    """Answers what is no HTTP itself: gunicorn would repeat the request in its answer."""
+
+    def handle_error(self, _request: Any, client: Any, _address: Any, error: Exception) -> None:
+        """Say what is wrong, and nothing of what came."""
+        status, text = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), _FAILED)
+        if status >= 500:
+            _log.error("a request failed in the web server", exc_info=error)
+        issue = {"severity": "error", "code": "structure", "diagnostics": text}
+        body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with suppress(OSError):
+            util.write_nonblock(client, (head + body).encode())
+
+
+_FAILED = (500, "something went wrong on our side; nothing was changed")
+_ANSWERS: dict[type[Exception], tuple[int, str]] = {
+    wrong.LimitRequestLine: (414, f"the address is longer than {_LONGEST_LINE} bytes; search by POST"),
+    wrong.LimitRequestHeaders: (431, "the headers are too many or too long"),
+    wrong.ExpectationFailed: (417, "that expectation cannot be met"),
+    wrong.UnsupportedTransferCoding: (501, "a body comes as it is, or in chunks"),
+    wrong.ForbiddenProxyRequest: (403, "requests of a proxy are not taken here"),
+    wrong.ConfigurationProblem: _FAILED,
+    wrong.InvalidResponseHeader: _FAILED,
+    wrong.InvalidResponseHeaderName: _FAILED,
+    wrong.ParseException: (400, "the request is not HTTP"),
+}
 
 
 class Server(BaseApplication):  # type: ignore[misc] # as above
@@ -85,7 +121,7 @@ def options(config: Config, workers: int, threads: int) -> dict[str, Any]:
         "bind": f"{host}:{config.port}",
         "workers": workers,
         "threads": threads,
-        "worker_class": "gthread",
+        "worker_class": f"{__name__}.{Worker.__name__}",
         "preload_app": False,
         "accesslog": None,
         "logger_class": Quiet,
@@ -109,6 +145,8 @@ def _be_gentle(_arbiter: object) -> None:
 def _start_worker(_worker: object) -> None:
     # A terminal sends Ctrl-C to every process; the arbiter tells the workers when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Django's configuration of the logs, read in the meantime, has set it back.
+    logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
     threading.Thread(target=warm, name="warm", daemon=True).start()
 
 

@@ -18,19 +18,24 @@ from django.db import DatabaseError, transaction
 
 from confide.access import budget
 from confide.access.decide import Grant
+from confide.access.exposure import Charge
 from confide.access.roles import Action, Form
 from confide.audit.journal import Entry, Journal, entry_for
 from confide.cipher.derive import digest, frame
-from confide.errors import AccessDenied, Damaged, GrantMismatch, JournalUnavailable
+from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, JournalUnavailable
 from confide.fhir import json
 from confide.protect.documents import Place, Protected, Protector, Revealed
 from confide.protect.elements import Element
 from confide.protect.keyring import Keyring, SubjectKey
 from confide.protect.keystore import DataKeys, KeyUse
 from confide.protect.kms import Kms
+from confide.protect.owners import owners
 from confide.protect.plan import Plan
 
 Clock = Callable[[], datetime]
+Keys = Mapping[str, SubjectKey]
+"""Subjects' keys by their ids; only the vault uses them."""
+
 DIGEST_BYTES = 16
 _KEYS_AT_ONCE = 500
 _NONE: frozenset[Element] = frozenset()
@@ -106,6 +111,13 @@ class Vault:
         """
         self._unlocked(practice)
 
+    def forget(self, practice: str, subjects: Iterable[str]) -> None:
+        """Drop subjects' keys from memory; the key store is asked before their next use."""
+        with self._lock:
+            unlocked = self._practices.get(practice)
+        if unlocked is not None:
+            unlocked[0].forget(subjects)
+
     def _keyring(self, practice: str) -> Keyring:
         return self._unlocked(practice)[0]
 
@@ -119,7 +131,7 @@ class Vault:
 
     # In
 
-    def subject_keys(self, grant: Grant, patients: Iterable[str]) -> dict[str, SubjectKey]:
+    def subject_keys(self, grant: Grant, patients: Iterable[str]) -> Keys:
         """Make the keys of patients that have none yet, and return all of them."""
         return self._keyring(grant.practice).create(patients)
 
@@ -158,6 +170,16 @@ class Vault:
         body = json.format(resource)
         return Protected(body, b"", hashlib.sha256(body).digest(), frozenset(), resource)
 
+    def require_replaceable(self, grant: Grant, document: Document) -> None:
+        """Refuse to replace or delete what the grant could not have written.
+
+        Raises:
+            AccessDenied: The stored version holds elements that the role may not write.
+        """
+        if not document.elements <= grant.clear:
+            msg = "your role may not replace or delete every element that this resource holds"
+            raise AccessDenied(msg)
+
     def written(self, grant: Grant, documents: Iterable[tuple[Document, bytes]]) -> None:
         """Journal writes, in the caller's transaction: (document, SHA-256 of its body)."""
         now = self._clock()
@@ -191,6 +213,9 @@ class Vault:
         if grant.action not in _SHOWING:
             msg = "the grant is not for showing anything"
             raise GrantMismatch(msg)
+        if now >= grant.expires:
+            msg = "the grant has expired"
+            raise GrantExpired(msg)
         for document in documents:
             if document.place.practice != grant.practice:
                 msg = "the grant is for another practice"
@@ -201,8 +226,7 @@ class Vault:
         clear = frozenset(e for e, form in forms.items() if form is Form.CLEAR)
         masked = frozenset(e for e, form in forms.items() if form is Form.MASKED)
         paid = self._pay(grant, documents, clear, masked, now)
-        shown = documents[:paid] if clear or masked else ()
-        keys = self._keyring(grant.practice).subjects({d.place.subject for d in shown if d.elements})
+        keys = self._keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})
         return [
             self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE, keys)
             for i, d in enumerate(documents)
@@ -226,7 +250,7 @@ class Vault:
         ]
         if not any(shown):
             return len(documents)
-        charges: list[budget.Charge] = []
+        charges: list[Charge] = []
         last_group: list[int] = []
         groups, previous = 0, None
         for d, what in zip(documents, shown, strict=True):
@@ -251,6 +275,8 @@ class Vault:
         if not elements or not patients:
             return len(patients)
         now = self._clock()
+        for patient in patients:
+            grant.require(grant.action, patient, now)
         with self._durable():
             paid = budget.reserve(grant, [(p, e, Form.CLEAR) for p in patients for e in elements], now)
             what = dict.fromkeys(elements, Form.SEARCHED)
@@ -259,12 +285,20 @@ class Vault:
 
     @contextmanager
     def _durable(self) -> Iterator[None]:
-        """A transaction of its own: when it ends, what was paid and written is on the disk."""
+        """A transaction of its own: when it ends, what was paid and written is on the disk.
+
+        Raises:
+            JournalUnavailable: The database refuses, or the caller is in a transaction that could still be
+                rolled back, and the entry with it.
+        """
         try:
             with transaction.atomic(durable=True):
                 yield
         except DatabaseError as problem:
             msg = "the journal cannot be written, so nothing was revealed"
+            raise JournalUnavailable(msg) from problem
+        except RuntimeError as problem:
+            msg = "the journal's entry must be durable first, so nothing is revealed inside a transaction"
             raise JournalUnavailable(msg) from problem
 
     def _append(self, entries: Iterable[Entry]) -> None:
@@ -278,19 +312,24 @@ class Vault:
         d: Document,
         clear: frozenset[Element],
         masked: frozenset[Element],
-        keys: Mapping[str, SubjectKey],
+        keys: Keys,
     ) -> Revealed:
-        wanted = d.elements & (clear | masked)
+        """Open a seal, also where nothing of it is asked for: what is shown is what was stored."""
         protector = self._unlocked(grant.practice)[1]
         if not d.seal:
-            if protector.sealed_type(d.place.type) or d.elements:
+            if protector.sealed_type(d.place.type) or d.elements or d.place.subject:
                 msg = "a stored resource has lost its seal"
                 raise Damaged(msg)
             return Revealed(json.parse(d.body), frozenset(), frozenset())
-        if not wanted:
-            return Revealed(json.parse(d.body), frozenset(), d.elements)
         key = keys.get(d.place.subject) or self._keyring(grant.practice).subject(d.place.subject)
-        return protector.reveal(d.body, d.seal, d.place, key, clear, masked)
+        revealed = protector.reveal(d.body, d.seal, d.place, key, d.elements & clear, d.elements & masked)
+        # The row says whose it is and what is in its seal, and was believed when it was paid for.
+        shared = d.place.subject == d.place.id and d.place.type != "Patient"
+        whose = owners(self._plan.policy, revealed.resource) if shared else (d.place.subject,)
+        if whose != d.patients or not (revealed.shown | revealed.hidden) <= d.elements:
+            msg = "a stored resource's row does not fit its seal"
+            raise Damaged(msg)
+        return revealed
 
     # For the vault's own parts
 

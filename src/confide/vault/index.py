@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 from confide.access.decide import system_grant
 from confide.access.roles import Action
-from confide.protect.elements import Element
+from confide.protect.elements import CATALOGUE, Element
+from confide.protect.identifiers import element_of, normalise
+from confide.protect.policy import Policy
 from confide.vault.door import Clock, Document, Vault
 
 
@@ -33,6 +35,7 @@ class Key(StrEnum):
     CITY = "address-city"
     ZIP = "address-postalcode"
     STATE = "address-state"
+    IDENTIFIER = "identifier"
 
     @property
     def element(self) -> Element:
@@ -50,10 +53,11 @@ _ELEMENTS = {
     Key.CITY: Element.ADDRESS,
     Key.ZIP: Element.ADDRESS,
     Key.STATE: Element.ADDRESS,
+    Key.IDENTIFIER: Element.IDENTIFIER,
 }
 
 
-INDEXED = frozenset(_ELEMENTS.values())
+INDEXED = frozenset(_ELEMENTS.values()) | {Element.MEMBER_ID, Element.ACCOUNT, Element.CARD}
 """The data elements that the index opens."""
 
 
@@ -96,8 +100,13 @@ def _strings(values: Any) -> Iterator[str]:
             yield value
 
 
-def keys_of(patient: Mapping[str, Any]) -> set[tuple[Key, str]]:
-    """Everything by which one Patient resource can be found."""
+def number_key(element: Element, value: str, system: str | None) -> str:
+    """How an identifier stands in the index; without a *system*, the beginning that any system has."""
+    return f"{element}|{normalise(value)}|" + ("" if system is None else f"{system}|")
+
+
+def keys_of(patient: Mapping[str, Any], policy: Policy) -> set[tuple[Key, str]]:
+    """Everything by which one Patient resource can be found, but for what has a digest at rest."""
     keys: set[tuple[Key, str]] = set()
     for name in patient.get("name", ()):
         families = [w for t in _strings(name.get("family")) for w in words(t)]
@@ -116,11 +125,27 @@ def keys_of(patient: Mapping[str, Any]) -> set[tuple[Key, str]]:
                 keys.add((Key.EMAIL, fold(value)))
             else:
                 keys.add((Key.PHONE, digits(value)[-10:]))
+    keys |= _addresses(patient) | _numbers(patient, policy)
+    return keys
+
+
+def _addresses(patient: Mapping[str, Any]) -> set[tuple[Key, str]]:
+    keys: set[tuple[Key, str]] = set()
     for address in patient.get("address", ()):
         for member, key in (("city", Key.CITY), ("postalCode", Key.ZIP), ("state", Key.STATE)):
             keys |= {(key, fold(t)) for t in _strings(address.get(member))}
         for member in ("line", "city", "postalCode", "state", "text"):
             keys |= {(Key.STREET, w) for t in _strings(address.get(member, [])) for w in words(t)}
+    return keys
+
+
+def _numbers(patient: Mapping[str, Any], policy: Policy) -> set[tuple[Key, str]]:
+    keys: set[tuple[Key, str]] = set()
+    for identifier in patient.get("identifier", ()):
+        element = element_of(identifier, policy, Element.IDENTIFIER)
+        value = identifier.get("value")
+        if element and not CATALOGUE[element].unique_to_person and isinstance(value, str):
+            keys.add((Key.IDENTIFIER, number_key(element, value, identifier.get("system", ""))))
     return keys
 
 
@@ -154,10 +179,15 @@ class IdentityIndex:
             grant = system_grant(Action.INDEX, self._practice, "the identity index reads on", self._clock())
             changes = list(self._source.changed(self._practice, self._change))
             documents = [d for _, _, d in changes if d is not None]
-            revealed = iter(self._vault.open_for_index(grant, documents, INDEXED))
+            revealed = self._vault.open_for_index(grant, documents, INDEXED)
+            policy = self._vault.plan.policy
+            # All are opened before the first is taken in: a broken seal leaves the index as it was.
+            opened = {
+                d.place.id: keys_of(r.resource, policy) for d, r in zip(documents, revealed, strict=True)
+            }
             fresh = not self._keys
-            for _, patient, document in changes:
-                self._replace(patient, keys_of(next(revealed).resource) if document else set(), fresh=fresh)
+            for _, patient, _ in changes:
+                self._replace(patient, opened.get(patient, set()), fresh=fresh)
             if fresh:
                 for key, text in self._found:
                     self._sorted[key].append(text)

@@ -14,7 +14,6 @@ from confide.errors import ConfideError, Damaged, Refused, Unavailable
 from confide.records.outcomes import outcome, status_of
 from confide.server.fhir.answers import moved, send
 from confide.server.fhir.exchange import Exchange
-from confide.server.fhir.resources import refuse_stand_ins
 from confide.server.fhir.searches import searchset
 
 MOST_ENTRIES = 20_000
@@ -28,8 +27,8 @@ def execute(exchange: Exchange) -> HttpResponse:
     if isinstance(entries, list) and bundle.get("type") == "batch" and len(entries) <= MOST_ENTRIES:
         written = [_alone(exchange, entry, i) for i, entry in enumerate(entries)]
         return send({"resourceType": "Bundle", "type": "batch-response", "entry": written})
-    for i, entry in enumerate(entries if isinstance(entries, list) else ()):
-        _allow(exchange, entry, i)
+    for entry in entries if isinstance(entries, list) else ():
+        _allow(exchange, entry)
     return send(_execute(exchange, bundle))
 
 
@@ -42,7 +41,7 @@ def _execute(exchange: Exchange, bundle: Any) -> dict[str, Any]:
 def _alone(exchange: Exchange, entry: Any, position: int) -> dict[str, Any]:
     """Carry out one entry of a batch; what is wrong with it is its own answer."""
     try:
-        _allow(exchange, entry, 0)
+        _allow(exchange, entry)
         single = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
         answer: dict[str, Any] = _execute(exchange, single)["entry"][0]
     except (Damaged, Unavailable):
@@ -55,7 +54,7 @@ def _alone(exchange: Exchange, entry: Any, position: int) -> dict[str, Any]:
     return answer
 
 
-def _allow(exchange: Exchange, entry: Any, position: int) -> None:
+def _allow(exchange: Exchange, entry: Any) -> None:
     """Ask the scopes; an entry that cannot be read is left to `Bundles.execute`, which refuses it."""
     request = entry.get("request") if isinstance(entry, dict) else None
     url = request.get("url") if isinstance(request, dict) else None
@@ -64,5 +63,3 @@ def _allow(exchange: Exchange, entry: Any, position: int) -> None:
     kind, _, id_ = url.partition("?")[0].partition("/")
     letter = _LETTERS.get(str(request.get("method")), "r" if id_ else "s")
     exchange.allow(kind, letter, id_)
-    if letter == "u":
-        refuse_stand_ins(entry.get("resource"), f"Bundle.entry[{position}].resource")

@@ -25,6 +25,7 @@ from confide.audit.journal import refusal_for
 from confide.errors import AccessDenied, ConfideError, JournalUnavailable, Refused, Unavailable
 from confide.fhir.tables import RESOURCES
 from confide.protect.elements import Element
+from confide.records.models import Resource
 from confide.server import apps, bodies, smart
 from confide.server.fhir.answers import (
     JSON_TYPES,
@@ -96,21 +97,25 @@ class Exchange:
             raise Declined(415, "not-supported", "a body is application/fhir+json in UTF-8, not compressed")
         return bodies.read_json(self.request, settings.CONFIG.body_limit)
 
+    def _is_there(self) -> bool:
+        """Whether the address names something of this practice; any other id is the caller's text."""
+        return bool(self.id) and Resource.objects.filter(pk=self.id, practice=self.actor.practice).exists()
+
     def journal(self, refused: Refused) -> Refused:
         """Write down a refusal, in a transaction of its own.
 
         Raises:
             JournalUnavailable: It cannot be written.
         """
-        entry = refusal_for(
-            self.actor,
-            self.action,
-            self.purpose,
-            self.system.clock(),
-            resource_type=self.kind,
-            resource_id=self.id,
-        )
         try:
+            entry = refusal_for(
+                self.actor,
+                self.action,
+                self.purpose,
+                self.system.clock(),
+                resource_type=self.kind,
+                resource_id=self.id if self._is_there() else "",
+            )
             with transaction.atomic(durable=True):
                 self.system.journal.append([entry])
         except DatabaseError:
@@ -139,7 +144,7 @@ def endpoint(**methods: Method) -> Callable[..., HttpResponse]:
         except Declined as declined:
             return send_declined(declined)
         except ConfideError as problem:
-            return _answer(request, exchange, problem)
+            return _answer(request, exchange, problem, one_type=bool(parts))
         except DatabaseError:
             return send_problem(Unavailable("the database does not answer now"))
 
@@ -147,7 +152,9 @@ def endpoint(**methods: Method) -> Callable[..., HttpResponse]:
     return csrf_exempt(view)
 
 
-def _answer(request: HttpRequest, exchange: Exchange | None, problem: ConfideError) -> HttpResponse:
+def _answer(
+    request: HttpRequest, exchange: Exchange | None, problem: ConfideError, *, one_type: bool
+) -> HttpResponse:
     if exchange is not None and isinstance(problem, Refused):
         try:
             exchange.journal(problem)
@@ -156,7 +163,7 @@ def _answer(request: HttpRequest, exchange: Exchange | None, problem: ConfideErr
     response = send_problem(
         problem,
         conditional="If-Match" in request.headers,
-        searching=exchange is not None and exchange.action is Action.SEARCH,
+        searching=one_type and exchange is not None and exchange.action is Action.SEARCH,
     )
     if exchange is not None and exchange.lacking:
         response["WWW-Authenticate"] = f'{_CHALLENGE}, error="insufficient_scope", scope="{exchange.lacking}"'

@@ -47,7 +47,6 @@ def update(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
     seen = version_of(exchange.request.headers.get("If-Match"))
     resource = exchange.body()
     _same_type(kind, resource)
-    refuse_stand_ins(resource, kind)
     grant = exchange.grant(Action.WRITE)
     return _written(exchange, exchange.system.charts.update(grant, kind, id_, resource, seen), 200, {})
 
@@ -153,22 +152,6 @@ def _written(exchange: Exchange, view: View, status: int, headers: dict[str, str
         else:
             return send_view(back, status, {**headers, **_warning(withheld(grant, back))})
     return HttpResponse(status=status, headers=headers)
-
-
-def refuse_stand_ins(resource: Any, path: str) -> None:
-    """Refuse an update with what a read has shown in place of values: they would replace the values.
-
-    Raises:
-        InvalidResource: The resource is labelled PSEUDED.
-    """
-    meta = resource.get("meta") if isinstance(resource, dict) else None
-    labels = meta.get("security") if isinstance(meta, dict) else None
-    if isinstance(labels, list) and any(isinstance(x, dict) and x.get("code") == "PSEUDED" for x in labels):
-        text = (
-            "this copy holds stand-ins or masks in place of values, and would overwrite the values with them;"
-            " send the real values, without the label"
-        )
-        raise InvalidResource([Issue(f"{path}.meta.security", "business-rule", text)])
 
 
 def _same_type(kind: str, resource: Any) -> None:

@@ -1,8 +1,8 @@
 """The chart: who it is, what is the matter, how it goes, what is next.
 
-What the page opens by itself is paid from the budget of the person who opens it. In clinical roles that is name,
-birth date, dates of service and clinical text; in every other role it is name and birth date. All else
-waits under the veil.
+What the page opens by itself is paid from the budget of the person who opens it. In clinical roles that is
+name, birth date, dates of service and clinical text; in every other role it is name and birth date. All
+else waits under the veil.
 """
 
 from __future__ import annotations
@@ -191,7 +191,11 @@ def _coverage(visitor: Visitor, views: Sequence[View], names: dict[str, str]) ->
 
 def _visits(visitor: Visitor, views: Sequence[View]) -> list[Veiled]:
     """Visits and appointments for those whose page does not open dates: years and numbers."""
-    years = Counter(str((v.body.get("period") or {}).get("start", ""))[:4] for v in views if v.type == "Encounter" and v.body)
+    years = Counter(
+        str((v.body.get("period") or {}).get("start", ""))[:4]
+        for v in views
+        if v.type == "Encounter" and v.body
+    )
     booked = sum(1 for v in views if v.type == "Appointment" and v.body and v.body.get("status") in _OPEN)
     found = []
     if booked:
@@ -200,7 +204,7 @@ def _visits(visitor: Visitor, views: Sequence[View]) -> list[Veiled]:
     if years:
         latest = sorted(years, reverse=True)[:_YEARS]
         text = ", ".join(f"{year} × {years[year]}" if years[year] > 1 else year for year in latest)
-        found.append(identity.veil(visitor, "Encounter", "", "Visits", Element.DATE, [Item("", text)]))
+        found.append(identity.veil(visitor, "Encounter", "", "Past visits", Element.DATE, [Item("", text)]))
     return found
 
 
@@ -214,11 +218,15 @@ def _documents(visitor: Visitor, views: Sequence[View], names: dict[str, str]) -
         if view.type != "DocumentReference" or body is None:
             continue
         when = body.get("date")
-        who = next((n for a in body.get("author") or () if (n := names.get(str(a.get("reference", "")), ""))), "")
+        who = next(
+            (n for a in body.get("author") or () if (n := names.get(str(a.get("reference", "")), ""))), ""
+        )
         title = sections.concept(body.get("type")) or "Document"
         sizes = [(c.get("attachment") or {}).get("size") for c in body.get("content") or ()]
-        size = next((f"about {s} characters" for s in sizes if isinstance(s, int)), "text")
+        size = next((f"{s:,} characters" for s in sizes if isinstance(s, int)), "text")
         line = sections.Line(title, "", dates.format_moment(when), who, str(when or ""))
-        veiled = identity.veil(visitor, view.type, view.id, title, Element.DOCUMENT, [Item("", size, blank=True)])
+        veiled = identity.veil(
+            visitor, view.type, view.id, title, Element.DOCUMENT, [Item("", size, blank=True)]
+        )
         found.append(Document(line, veiled))
     return sorted(found, key=lambda d: d.line.key, reverse=True)

@@ -67,7 +67,9 @@ def names(visitor: Visitor, bodies: Iterable[Mapping[str, Any]]) -> dict[str, st
         except Unknown:
             continue
     grant = decide(visitor.actor, Action.READ, visitor.purpose, None, (), system().clock())
-    found = list(some(Resource.objects.filter(practice=visitor.actor.practice, type__in=_NAMED, deleted=False), ids))
+    found = list(
+        some(Resource.objects.filter(practice=visitor.actor.practice, type__in=_NAMED, deleted=False), ids)
+    )
     views = system().charts.views(grant, found, frozenset())
     return {f"{v.type}/{v.id}": title for v in views if v.body and (title := _title(v.body))}
 
@@ -104,5 +106,10 @@ def person(humans: Any) -> str:
     chosen = next((n for n in listed if n.get("use") == "official"), listed[0])
     if isinstance(chosen.get("text"), str) and not chosen.get("family"):
         return str(chosen["text"])
-    words = [*chosen.get("prefix", ()), *chosen.get("given", ()), chosen.get("family"), *chosen.get("suffix", ())]
+    words = [
+        *chosen.get("prefix", ()),
+        *chosen.get("given", ()),
+        chosen.get("family"),
+        *chosen.get("suffix", ()),
+    ]
     return " ".join(w for w in words if isinstance(w, str))

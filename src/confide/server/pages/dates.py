@@ -30,6 +30,7 @@ def format_moment(text: Any) -> str:
 
 
 def write(day: date) -> str:
+    """Write a day, such as ``4 May 1963``."""
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
@@ -37,7 +38,9 @@ def day(text: Any) -> date | None:
     """The first day that a FHIR date may be; None if it is no date."""
     if not isinstance(text, str):
         return None
-    padded = (text[:10] + "-01-01")[:10] if len(text) == 4 else (text[:7] + "-01" if len(text) == 7 else text[:10])
+    padded = (
+        (text[:10] + "-01-01")[:10] if len(text) == 4 else (text[:7] + "-01" if len(text) == 7 else text[:10])
+    )
     try:
         return date.fromisoformat(padded)
     except ValueError:

@@ -51,7 +51,12 @@ def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     finding = system().finder.find(grant, text)
     hits = [_hit(view) for view in finding.views]
     spent = not hits and not finding.empty and not finding.too_many and _spent(visitor)
-    context = {"finding": finding, "hits": hits, "most": MOST_SHOWN, "spent": spent or any(h.hidden for h in hits)}
+    context = {
+        "finding": finding,
+        "hits": hits,
+        "most": MOST_SHOWN,
+        "spent": spent or any(h.hidden for h in hits),
+    }
     if asks_part(request):
         return show(request, visitor, "pages/parts/found.html", {**context, "part": True})
     return show(request, visitor, "pages/finder.html", {**context, "asked": True})

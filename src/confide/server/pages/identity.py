@@ -19,6 +19,10 @@ ORDER: Final = (
     Element.PHONE, Element.EMAIL, Element.ADDRESS, Element.CONTACT, Element.MRN, Element.SSN, Element.LICENCE,
     Element.PASSPORT, Element.MEMBER_ID, Element.ACCOUNT, Element.CARD, Element.IDENTIFIER, Element.PHOTO,
 )  # fmt: skip
+# Elements whose heading says what the identifier's own type would say again.
+_SAY_IT_ALL: Final = frozenset(
+    {Element.SSN, Element.MRN, Element.LICENCE, Element.PASSPORT, Element.MEMBER_ID}
+)
 _PHONES: Final = frozenset({"phone", "fax", "sms", "pager"})
 
 
@@ -81,7 +85,9 @@ def choices(visitor: Visitor, element: Element) -> tuple[Choice, ...]:
     return tuple(Choice(p, forms[p] is Form.MASKED, i == 0) for i, p in enumerate(possible))
 
 
-def veil(visitor: Visitor, kind: str, id_: str, label: str, element: Element, items: Iterable[Item]) -> Veiled:
+def veil(
+    visitor: Visitor, kind: str, id_: str, label: str, element: Element, items: Iterable[Item]
+) -> Veiled:
     """Lay the veil over *items*."""
     return Veiled(label, element, kind, id_, tuple(items), choices(visitor, element))
 
@@ -90,7 +96,14 @@ def of_patient(visitor: Visitor, view: View, policy: Policy) -> list[Veiled]:
     """All that is still covered in a Patient, name and birth date apart."""
     body = view.body or {}
     return [
-        veil(visitor, view.type, view.id, CATALOGUE[e].label, e, items(body, e, policy) or (Item("", "", blank=True),))
+        veil(
+            visitor,
+            view.type,
+            view.id,
+            CATALOGUE[e].label,
+            e,
+            items(body, e, policy) or (Item("", "", blank=True),),
+        )
         for e in ORDER
         if e in view.hidden
     ]
@@ -113,7 +126,9 @@ def items(body: Mapping[str, Any], element: Element, policy: Policy) -> list[Ite
         case Element.CONTACT:
             return [item for contact in _list(body, "contact") for item in _contact(contact)]
         case _:
-            found = [i for i in _list(body, "identifier") if element_of(i, policy, Element.IDENTIFIER) is element]
+            found = [
+                i for i in _list(body, "identifier") if element_of(i, policy, Element.IDENTIFIER) is element
+            ]
             return [_identifier(i, element) for i in found]
 
 
@@ -154,8 +169,10 @@ def _identifier(identifier: Mapping[str, Any], element: Element) -> Item:
     kind = identifier.get("type") or {}
     label = str(kind.get("text") or "")
     value = identifier.get("value")
-    same = label.casefold() == CATALOGUE[element].label.casefold()
-    return Item("" if same else label, value if isinstance(value, str) else "", blank=not isinstance(value, str))
+    said = element in _SAY_IT_ALL or label.casefold() == CATALOGUE[element].label.casefold()
+    return Item(
+        "" if said else label, value if isinstance(value, str) else "", blank=not isinstance(value, str)
+    )
 
 
 def _member(coverage: Mapping[str, Any]) -> list[Item]:

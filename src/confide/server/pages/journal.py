@@ -1,4 +1,4 @@
-"""The privacy officer's page: who saw what. One figure, one picture, then the list; reading it is recorded."""
+"""The privacy officer's page: who saw what. One figure, one picture, then the list."""
 
 from __future__ import annotations
 
@@ -157,7 +157,9 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
         patient=entry.patient,
         stand_in=stand_ins.get(entry.patient, "No longer here" if entry.patient else ""),
         elements=[_element(e, shown[e]) for e in Element if e in shown],
-        records=len({(line.entry.resource_type, line.entry.resource_id) for line in group}),
+        records=len(
+            {(line.entry.resource_type, line.entry.resource_id) for line in group if line.entry.resource_id}
+        ),
         refused=entry.outcome != Outcome.SUCCESS,
         uncovered=entry.action == Action.REVEAL,
     )

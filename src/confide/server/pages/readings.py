@@ -36,6 +36,10 @@ _UNITS: Final = {
     "mm[Hg]": "mmHg",
     "/min": "/min",
     "{beats}/min": "/min",
+    "beats/min": "/min",
+    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
+    "10*3/uL": "10³/µL",
+    "10*6/uL": "10⁶/µL",
     "Cel": "°C",
     "[degF]": "°F",
     "kg/m2": "kg/m²",
@@ -87,6 +91,7 @@ class Panel:
 
 
 def unit(quantity: Body) -> str:
+    """The unit of a Quantity as people read it."""
     text = str(quantity.get("unit") or quantity.get("code") or "")
     return _UNITS.get(text, text)
 
@@ -95,7 +100,11 @@ def figure(value: Any) -> str:
     """Write a number as it was measured; figures that no device gives are rounded for reading."""
     text = str(value)
     whole, point, digits = text.partition(".")
-    return f"{float(text):.1f}" if point and len(digits) > 3 and "e" not in text.lower() else (whole + point + digits)
+    return (
+        f"{float(text):.1f}"
+        if point and len(digits) > 3 and "e" not in text.lower()
+        else (whole + point + digits)
+    )
 
 
 def _category(body: Body) -> set[str]:
@@ -119,7 +128,9 @@ def vitals(views: Iterable[View]) -> list[Vital]:
         if dates.day(when) is None:
             continue
         if _PRESSURES.intersection(codes):
-            parts = {c: p.get("valueQuantity") for p in body.get("component") or () for c in _codes(p.get("code"))}
+            parts = {
+                c: p.get("valueQuantity") for p in body.get("component") or () for c in _codes(p.get("code"))
+            }
             high, low = parts.get(_SYSTOLIC), parts.get(_DIASTOLIC)
             if high and low and "value" in high and "value" in low:
                 pressures.append((when, high["value"], low["value"], unit(high)))
@@ -137,9 +148,16 @@ def _pressure(readings: list[tuple[str, Any, Any, str]]) -> Vital:
     readings.sort(key=itemgetter(0))
     points = [svg.Point(_day(w), float(high), float(low)) for w, high, low, _ in readings]
     when, high, low, measure = readings[-1]
-    table = [Reading(dates.format(w), f"{figure(h)}/{figure(d)}") for w, h, d, _ in reversed(readings)]
+    table = [Reading(dates.format(w), f"{float(h):.0f}/{float(d):.0f}") for w, h, d, _ in reversed(readings)]
     picture = svg.sparkline("Blood pressure", measure, points)
-    return Vital("Blood pressure", f"{figure(high)}/{figure(low)}", measure, dates.format(when), picture, table[:_ROWS])
+    return Vital(
+        "Blood pressure",
+        f"{float(high):.0f}/{float(low):.0f}",
+        measure,
+        dates.format(when),
+        picture,
+        table[:_ROWS],
+    )
 
 
 def _vital(title: str, readings: list[tuple[str, Any, str]]) -> Vital:
@@ -192,7 +210,9 @@ def _result(body: Body) -> Result:
     if not value:
         value = concept(body.get("valueCodeableConcept")) or str(body.get("valueString") or "")
     flags = [c for i in body.get("interpretation") or () for c in _codes(i)]
-    flag = {"H": "high", "HH": "very high", "L": "low", "LL": "very low", "A": "abnormal"}.get(flags[0] if flags else "", "")
+    flag = {"H": "high", "HH": "very high", "L": "low", "LL": "very low", "A": "abnormal"}.get(
+        flags[0] if flags else "", ""
+    )
     return Result(concept(body.get("code")), value, unit(quantity), flag, _normal(body))
 
 

@@ -127,7 +127,9 @@ def _days(views: Sequence[View]) -> list[Item]:
     for view in views:
         body = view.body or {}
         start = body.get("start") or (body.get("period") or {}).get("start")
-        found.append((str(start or ""), Item(str(body.get("status", "")).capitalize(), dates.format_moment(start))))
+        found.append(
+            (str(start or ""), Item(str(body.get("status", "")).capitalize(), dates.format_moment(start)))
+        )
     found.sort(key=lambda pair: pair[0], reverse=True)
     return [item for _, item in found[:_MOST]]
 

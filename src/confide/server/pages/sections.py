@@ -13,8 +13,8 @@ from confide.server.pages import dates
 
 Body = Mapping[str, Any]
 _TAG: Final = re.compile(
-    r" \((disorder|finding|situation|procedure|regime/therapy|morphologic abnormality|observable entity|event|"
-    r"substance|product|person)\)$"
+    r" \((disorder|finding|situation|procedure|regime/therapy|morphologic abnormality|observable entity|"
+    r"event|substance|product|person)\)$"
 )
 _NOW: Final = frozenset({"active", "recurrence", "relapse"})
 _TAKEN: Final = frozenset({"active", "on-hold", "intended", "draft"})
@@ -54,12 +54,15 @@ def concept(value: Any) -> str:
     if not isinstance(value, Mapping):
         return ""
     codings = value.get("coding") or [value]
-    first = next((c for c in codings if isinstance(c, Mapping) and c.get("display")), codings[0] if codings else {})
+    first = next(
+        (c for c in codings if isinstance(c, Mapping) and c.get("display")), codings[0] if codings else {}
+    )
     text = value.get("text") or first.get("display") or first.get("code") or COVERED
     return _TAG.sub("", str(text))
 
 
 def concepts(values: Any) -> str:
+    """What people read of a list of concepts."""
     return ", ".join(concept(v) for v in values) if isinstance(values, list) else ""
 
 
@@ -84,12 +87,18 @@ def _who(names: Mapping[str, str], reference: Any) -> str:
 
 
 def problems(views: Iterable[View]) -> Section:
+    """Current problems, and those that have passed, the newest first."""
     now, past = [], []
     for body in bodies(views, "Condition"):
-        onset = body.get("onsetDateTime") or (body.get("onsetPeriod") or {}).get("start") or body.get("recordedDate")
+        onset = (
+            body.get("onsetDateTime")
+            or (body.get("onsetPeriod") or {}).get("start")
+            or body.get("recordedDate")
+        )
         end = body.get("abatementDateTime")
         state = _code(body.get("clinicalStatus"))
-        since = f"since {dates.format(onset)}" if onset else ""
+        # A summary tells the month; the day stands in the visit.
+        since = f"since {dates.format(str(onset)[:7])}" if onset else ""
         if state in _NOW and _code(body.get("verificationStatus")) not in {"refuted", "entered-in-error"}:
             now.append(Line(concept(body.get("code")), "", since, key=str(onset or "")))
         else:
@@ -99,13 +108,15 @@ def problems(views: Iterable[View]) -> Section:
 
 
 def medicines(views: Iterable[View], names: Mapping[str, str]) -> Section:
+    """What is taken now, and what was, the newest first."""
     now, past = [], []
     for body in bodies(views, "MedicationRequest", "MedicationStatement"):
         what = concept(body.get("medicationCodeableConcept")) or _who(names, body.get("medicationReference"))
         start = body.get("authoredOn") or body.get("effectiveDateTime") or body.get("dateAsserted")
         doses = body.get("dosageInstruction") or body.get("dosage") or []
         dose = "; ".join(d for d in map(_dose, doses) if d)
-        line = Line(what or COVERED, dose, f"since {dates.format(start)}" if start else "", key=str(start or ""))
+        since = f"since {dates.format(str(start)[:7])}".replace(" ", "\N{NO-BREAK SPACE}") if start else ""
+        line = Line(what or COVERED, " · ".join(part for part in (dose, since) if part), key=str(start or ""))
         state = str(body.get("status", ""))
         if state in _TAKEN:
             now.append(line)
@@ -139,6 +150,7 @@ class Allergies:
 
 
 def allergies(views: Iterable[View]) -> Allergies:
+    """Active allergies, the severe ones first."""
     lines, none = [], False
     for body in bodies(views, "AllergyIntolerance"):
         if _code(body.get("clinicalStatus")) not in {*_NOW, ""}:
@@ -149,20 +161,29 @@ def allergies(views: Iterable[View]) -> Allergies:
         reactions = body.get("reaction") or []
         said = ", ".join(c for r in reactions if (c := concepts(r.get("manifestation"))))
         severe = body.get("criticality") == "high" or any(r.get("severity") == "severe" for r in reactions)
-        title = concept(body.get("code")).removeprefix("Allergy to ").strip()
+        title = concept(body.get("code")).removeprefix("Allergy to ").removesuffix(" allergy").strip()
         since = dates.format(body.get("recordedDate"))
-        lines.append(Line(title[:1].upper() + title[1:], said, since, key=title, mark="severe" if severe else ""))
+        lines.append(
+            Line(title[:1].upper() + title[1:], said, since, key=title, mark="severe" if severe else "")
+        )
     return Allergies(sorted(lines, key=lambda line: (not line.mark, line.key)), none and not lines)
 
 
 def encounters(views: Iterable[View], names: Mapping[str, str]) -> list[Line]:
+    """Visits with their reasons, the newest first."""
     lines = []
     for body in bodies(views, "Encounter"):
         start = (body.get("period") or {}).get("start")
         people = [_who(names, p.get("individual")) for p in body.get("participant") or ()]
         kind = concepts(body.get("type")) or concept(body.get("class"))
         lines.append(
-            Line(kind, concepts(body.get("reasonCode")), dates.format_moment(start), next(filter(None, people), ""), str(start or ""))
+            Line(
+                kind,
+                concepts(body.get("reasonCode")),
+                dates.format_moment(start),
+                next(filter(None, people), ""),
+                str(start or ""),
+            )
         )
     return _newest(lines)
 
@@ -177,7 +198,15 @@ def appointments(views: Iterable[View], names: Mapping[str, str], now: datetime)
             continue
         people = [_who(names, p.get("actor")) for p in body.get("participant") or () if _staff(p)]
         what = str(body.get("description") or concept(body.get("appointmentType")))
-        lines.append(Line(what, str(body.get("status")), dates.format_moment(start), next(filter(None, people), ""), str(start)))
+        lines.append(
+            Line(
+                what,
+                str(body.get("status")),
+                dates.format_moment(start),
+                next(filter(None, people), ""),
+                str(start),
+            )
+        )
     return sorted(lines, key=lambda line: line.key)
 
 
@@ -186,6 +215,7 @@ def _staff(participant: Body) -> bool:
 
 
 def goals(views: Iterable[View]) -> list[Line]:
+    """Goals and care plans that hold now, the soonest due first."""
     lines = []
     for body in bodies(views, "Goal"):
         due = next((t.get("dueDate") for t in body.get("target") or () if t.get("dueDate")), "")
@@ -203,6 +233,7 @@ def goals(views: Iterable[View]) -> list[Line]:
 
 
 def procedures(views: Iterable[View]) -> list[Line]:
+    """What was done, the newest first."""
     lines = []
     for body in bodies(views, "Procedure"):
         when = body.get("performedDateTime") or (body.get("performedPeriod") or {}).get("start")
@@ -211,6 +242,7 @@ def procedures(views: Iterable[View]) -> list[Line]:
 
 
 def immunizations(views: Iterable[View]) -> list[Line]:
+    """Shots, the newest first."""
     lines = []
     for body in bodies(views, "Immunization"):
         when = body.get("occurrenceDateTime")

@@ -11,8 +11,9 @@ from typing import Final
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-_WIDTH, _HEIGHT = 232, 64
-_LEFT, _RIGHT, _TOP, _BOTTOM = 6, 40, 8, 8
+_WIDTH, _HEIGHT = 240, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 6, 44, 7, 7
+_TEXT: Final = 12
 _numbers: Final = count()
 
 
@@ -47,7 +48,8 @@ def sparkline(title: str, unit: str, points: Sequence[Point]) -> SafeString:
     least, most = min(values), max(values)
     first, last = points[0].day, points[-1].day
     days = max((last - first).days, 1)
-    room = (most - least) or max(abs(most) * 0.1, 1)
+    # Noise is not drawn as if it were a course: the height stands for 5 % at least.
+    room, middle = max(most - least, abs(most) * 0.05) or 1, (most + least) / 2
 
     def x(day: date) -> float:
         if first == last:
@@ -55,7 +57,7 @@ def sparkline(title: str, unit: str, points: Sequence[Point]) -> SafeString:
         return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * (day - first).days / days, 1)
 
     def y(value: float) -> float:
-        part = 0.5 if most == least else (value - least) / room
+        part = 0.5 + (value - middle) / room
         return round(_HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * part, 1)
 
     places = [(x(p.day), y(p.value), None if p.low is None else y(p.low)) for p in points]
@@ -66,14 +68,19 @@ def sparkline(title: str, unit: str, points: Sequence[Point]) -> SafeString:
             ((a, b, a, b if low is None else low) for a, b, low in places),
         )
     else:
-        marks = format_html('<polyline class="line" points="{}"/>', " ".join(f"{a},{b}" for a, b, _ in places))
+        marks = format_html(
+            '<polyline class="line" points="{}"/>', " ".join(f"{a},{b}" for a, b, _ in places)
+        )
         dots = places[:-1] if len(places) <= 12 else []
-        marks += format_html_join("", '<circle class="dot" cx="{}" cy="{}" r="1.5"/>', ((a, b) for a, b, _ in dots))
+        marks += format_html_join(
+            "", '<circle class="dot" cx="{}" cy="{}" r="1.5"/>', ((a, b) for a, b, _ in dots)
+        )
     end = places[-1]
     newest = format_html('<circle class="newest" cx="{}" cy="{}" r="3"/>', end[0], end[1])
     if end[2] is not None:
         newest += format_html('<circle class="newest" cx="{}" cy="{}" r="3"/>', end[0], end[2])
-    words = f"{len(points)} readings from {first.year} to {last.year}, from {least:g} to {most:g} {unit}"
+    many = f"{len(points)} readings from {first.year} to {last.year}" if len(points) > 1 else "One reading"
+    words = f"{many}, from {_short(least)} to {_short(most)} {unit}"
     return _picture(
         "spark", _WIDTH, _HEIGHT, title, words,
         _rules(y(least), y(most)) + marks + newest + _bounds(least, most, y(least), y(most)),
@@ -89,8 +96,14 @@ def _rules(low: float, high: float) -> SafeString:
 
 def _bounds(least: float, most: float, low: float, high: float) -> SafeString:
     at = _WIDTH - _RIGHT + 10
-    texts = [(at, high + 4, f"{most:g}")] + ([] if least == most else [(at, low + 4, f"{least:g}")])
+    texts = [(at, high + 4, _short(most))]
+    if low - high > _TEXT:
+        texts.append((at, low + 4, _short(least)))
     return format_html_join("", '<text class="bound" x="{}" y="{}">{}</text>', texts)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.1f}"
 
 
 def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeString:
@@ -108,8 +121,11 @@ def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeSt
             parts.append(
                 format_html(
                     '<rect class="column" x="{}" y="{}" width="{}" height="{}" rx="2"/>',
-                    left, top, round(step * 0.6, 1), tall,
-                )  # fmt: skip
+                    left,
+                    top,
+                    round(step * 0.6, 1),
+                    tall,
+                )
             )
             if figure == most and not written:
                 written = True

@@ -56,7 +56,10 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
         GrantExpired,
         Trouble(403, "This took too long to answer, so nothing was uncovered.", "Try once more."),
     ),
-    (Refused, Trouble(403, "This is not allowed here. Nothing was shown or changed.", "Go back to the finder.")),
+    (
+        Refused,
+        Trouble(403, "This is not allowed here. Nothing was shown or changed.", "Go back to the finder."),
+    ),
     (
         Gone,
         Trouble(404, "This record was deleted. Its history is kept.", "Go back to the finder."),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from allauth.account import views as allauth
+from django.urls import include, path
 
 from confide.server.pages import chart, finder, front, journal, reveal
 
-app_name = "pages"
-urlpatterns = [
+_PAGES = [
     path("", front.front, name="front"),
     path("choose", front.choose, name="choose"),
     path("find", finder.finder, name="finder"),
@@ -15,4 +15,12 @@ urlpatterns = [
     path("patients/<str:patient>", chart.chart, name="chart"),
     path("patients/<str:patient>/reveal", reveal.reveal, name="reveal"),
     path("journal", journal.journal, name="journal"),
+]
+urlpatterns = [
+    path("", include((_PAGES, "pages"))),
+    # Of allauth only what there is a page for; signing up is closed, but its address is asked for.
+    path("sign-in", allauth.login, name="account_login"),
+    path("sign-out", allauth.logout, name="account_logout"),
+    path("stopped", allauth.account_inactive, name="account_inactive"),
+    path("sign-up", allauth.signup, name="account_signup"),
 ]

@@ -120,7 +120,7 @@ def staff(view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponse]) ->
     """Let only a signed-in person with a chosen practice in; turn refusals into readable answers."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return _elsewhere(request, redirect_to_login(request.get_full_path(), settings.LOGIN_URL))
         visitor = visit(request)
@@ -171,7 +171,7 @@ class Ring:
 
 
 def ring(visitor: Visitor) -> Ring | None:
-    """The exposure ring of the person who is signed in; None where it cannot be read, or there is no budget."""
+    """The exposure ring of the person at the page; None where there is no budget, or it cannot be read."""
     try:
         usage = budget.today(visitor.actor, system().clock())
     except ConfideError:

@@ -1,0 +1,82 @@
+"""`confide client` registers programs and gets a token as a program does."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from urllib.error import HTTPError
+
+from tests.cli.program import Confide, answers, free_port
+
+
+def add(confide: Confide, *words: object, exits: int = 0) -> str:
+    return confide("client", "add", *words, exits=exits)
+
+
+def test_a_key_pair_is_made_and_a_token_is_got_with_it(installed: Confide) -> None:
+    key = installed.folder / "lab.json"
+    said = add(installed, "lab", "--key-out", key, "--scopes", "system/Patient.rs", "--elements", "name,mrn")
+    assert "lab" in said
+    assert key.stat().st_mode & 0o777 == 0o600
+    private = json.loads(key.read_text())
+    assert private["crv"] == "P-384"
+    assert private["d"] not in said
+    listed = installed("client", "list")
+    assert "system/Patient.rs" in listed
+    assert "name, mrn" in listed
+
+    port = free_port()
+    url = f"http://localhost:{port}"
+    assert "no server answers" in installed("client", "token", "lab", "--key", key, "--url", url, exits=4)
+    with installed.running("serve", "--port", port, "--workers", 1) as process:
+        assert answers(f"{url}/fhir/R4/metadata", process)
+        token = installed("client", "token", "lab", "--key", key, "--url", url)
+        assert token == token.strip() + "\n"
+        assert status(f"{url}/fhir/R4/Patient", token) == 200
+        assert status(f"{url}/fhir/R4/Observation", token) == 403
+        assert "is void" in installed("client", "freeze", "lab").replace("are void", "is void")
+        assert status(f"{url}/fhir/R4/Patient", token) == 401
+        assert "invalid_client" in installed("client", "token", "lab", "--key", key, "--url", url, exits=2)
+        installed("client", "freeze", "lab", "--thaw")
+        assert status(f"{url}/fhir/R4/Patient", token) == 401
+        token = installed("client", "token", "lab", "--key", key, "--url", url)
+        assert status(f"{url}/fhir/R4/Patient", token) == 200
+
+
+def status(url: str, token: str) -> int:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token.strip()}"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except HTTPError as refusal:
+        with refusal:
+            return refusal.code
+
+
+def test_what_cannot_be_registered(installed: Confide) -> None:
+    key = installed.folder / "key.json"
+    for words in (
+        ("lab", "--key-out", key, "--scopes", "everything"),
+        ("lab", "--key-out", key, "--scopes", "system/*.rs user/*.rs"),
+        ("lab", "--key-out", key, "--elements", "shoe-size"),
+        ("lab", "--key-out", key, "--day-patients", "151"),
+        ("lab", "--key-out", key, "--purpose", "FUN"),
+        ("lab",),
+    ):
+        add(installed, *words, exits=2)
+        assert not key.exists()
+    add(installed, "lab", "--key-out", key)
+    add(installed, "lab", "--key-out", installed.folder / "other.json", exits=2)
+    kept = key.read_text()
+    assert "an existing key is kept" in add(installed, "other", "--key-out", key, exits=3)
+    assert key.read_text() == kept
+    assert "private" in add(installed, "other", "--jwks", _set(installed, json.loads(kept)), exits=2)
+    public = {name: part for name, part in json.loads(kept).items() if name != "d"}
+    assert "made" in add(installed, "other", "--jwks", _set(installed, public))
+    assert "no such program" in installed("client", "freeze", "nobody", exits=3)
+
+
+def _set(confide: Confide, key: dict[str, str]) -> str:
+    path = confide.folder / "set.json"
+    path.write_text(json.dumps({"keys": [key]}))
+    return str(path)

@@ -1,0 +1,81 @@
+"""Every command explains itself, and no surprise shows more than its kind."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from confide.cli import command, show
+from confide.errors import AccessDenied, BrokenJson, Damaged, KeyUnavailable, Misconfigured
+
+
+def parsers(parser: argparse.ArgumentParser, name: str = "confide") -> dict[str, argparse.ArgumentParser]:
+    found = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, each in action.choices.items():
+                found |= parsers(each, f"{name} {word}") or {f"{name} {word}": each}
+    return found
+
+
+ALL = parsers(command.parser())
+
+
+def test_all_commands_are_there() -> None:
+    words = {name.split()[1] for name in ALL}
+    assert words >= {"init", "import", "serve", "demo", "doctor", "staff", "practice", "client"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_command_explains_itself(name: str) -> None:
+    text = ALL[name].format_help()
+    assert "example" in text
+    assert f"  {name}" in text or f"$({name}" in text
+    assert "exit codes" in text
+    assert "--data" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (Misconfigured("a (b)"), 3),
+        (KeyUnavailable("a (b)"), 4),
+        (BrokenJson("a (b)"), 2),
+        (AccessDenied("a (b)"), 1),
+        (Damaged("a (b)"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_an_error_is_one_line_and_a_code(problem, code, monkeypatch, capsys) -> None:
+    def fail(_args: object) -> int:
+        raise problem
+
+    monkeypatch.setattr("confide.cli.doctor.run", fail)
+    assert command.main(["doctor"]) == code
+    said = capsys.readouterr()
+    assert said.err.startswith("confide: ")
+    assert said.err.count("\n") == 1
+    assert not said.out
+
+
+@pytest.mark.parametrize("level", ["", "DEBUG"])
+def test_a_surprise_shows_its_kind_and_no_value(level, monkeypatch, capsys) -> None:
+    def fail(_args: object) -> int:
+        secret = "123-45-6789"
+        raise ValueError(secret)
+
+    monkeypatch.setenv("CONFIDE_LOG_LEVEL", level)
+    monkeypatch.setattr("confide.cli.doctor.run", fail)
+    assert command.main(["doctor"]) == show.FAILED
+    said = capsys.readouterr().err
+    assert "ValueError" in said
+    assert "123-45" not in said
+    assert "Traceback" not in said
+    assert ("test_command.py" in said) is (level == "DEBUG")
+
+
+def test_a_duration_is_what_people_say() -> None:
+    assert [show.duration(each) for each in (0.34, 61.2, 250)] == ["0.3 s", "61 s", "4 min 10 s"]

@@ -1,0 +1,233 @@
+"""An installation as an operator has it: commands and a server in processes of their own, and all that they leave."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+FHIR = "application/fhir+json"
+
+
+@dataclass
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def raw(self) -> bytes:
+        return "\n".join(f"{k}: {v}" for k, v in self.headers.items()).encode("latin-1", "replace") + self.body
+
+
+@dataclass
+class Premises:
+    """A folder with everything of one installation in it: data, keys, logs, what commands printed."""
+
+    folder: Path
+    databases: dict[str, str]
+    log_level: str = "DEBUG"
+    port: int = 0
+    token: str = ""
+    cookies: SimpleCookie = field(default_factory=SimpleCookie)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        mine = {"CONFIDE_DATA": str(self.folder / "data"), "CONFIDE_LOG_LEVEL": self.log_level}
+        mine |= {"CONFIDE_PORT": str(self.port), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        inherited = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("CONFIDE_", "DJANGO_")) and k not in {"DATABASE_URL", "KEYS_DATABASE_URL"}
+        }
+        return inherited | mine | self.databases
+
+    def start(self, *command: str, stdout: Any = None) -> subprocess.Popen[bytes]:
+        """Start one command of ours; what it writes is kept in the folder."""
+        written = (self.folder / "logs").open("ab")
+        with written:
+            return subprocess.Popen(
+                [sys.executable, "-m", "confide.cli", *command],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or written,
+                stderr=written,
+                cwd=self.folder,
+            )
+
+    def run(self, *command: str, codes: tuple[int, ...] = (0,)) -> str:
+        """Run one command to its end; return what it printed."""
+        process = self.start(*command, stdout=subprocess.PIPE)
+        printed, _ = process.communicate(timeout=120)
+        with (self.folder / "logs").open("ab") as written:
+            written.write(printed)
+        assert process.returncode in codes, (command, process.returncode, self.logs()[-2000:])
+        return printed.decode()
+
+    def logs(self) -> str:
+        return (self.folder / "logs").read_bytes().decode("utf-8", "replace")
+
+    def found(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        self.run("init", "--practice", "Riverbend", "--plain-http")
+
+    # The server
+
+    @contextmanager
+    def serving(self, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve; afterwards everything is killed, and what lies beside the database then stays there."""
+        self.databases = self.databases | more
+        process = self.start("serve", "--workers", "1", "--threads", "4")
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                assert process.poll() is None, self.logs()[-2000:]
+                assert time.monotonic() < deadline, "the server does not answer"
+                try:
+                    if self.ask("GET", "/fhir/R4/metadata").status == 200:
+                        break
+                except OSError:
+                    time.sleep(0.05)
+            yield process
+        finally:
+            kill(process)
+
+    def register(self, *more: str) -> None:
+        """A program that may do everything, and sees everything."""
+        purpose = () if "--purpose" in more else ("--purpose", "PATRQT")
+        key = self.folder / "lab-key.json"
+        self.run("client", "add", "lab", "--elements", "all", "--key-out", str(key), *purpose, *more)
+
+    def sign_in(self) -> None:
+        """Get that program's token."""
+        url = f"http://127.0.0.1:{self.port}"
+        self.token = self.run("client", "token", "lab", "--key", str(self.folder / "lab-key.json"), "--url", url)
+        self.token = self.token.split()[-1]
+        # The token is a secret of this program, not of a patient; it does not stay in what is searched.
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request; its address may be anything that fits on a line."""
+        written = {"Authorization": f"Bearer {self.token}"} if self.token and path.startswith("/fhir") else {}
+        written |= {name.replace("_", "-"): text for name, text in headers.items()}
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None:
+            written.setdefault("Content-Type", FHIR)
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.putrequest(method, path, skip_host="Host" in written, skip_accept_encoding=True)
+            for name, text in written.items():
+                connection.putheader(name, text.encode("latin-1"))
+            if body is not None and "Transfer-Encoding" not in written:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            answer = Answer(response.status, dict(response.getheaders()), response.read())
+            self.cookies.load("; ".join(v for k, v in response.getheaders() if k.lower() == "set-cookie"))
+            return answer
+
+    def post_page(self, path: str, form: dict[str, str], token: str, **headers: str) -> Answer:
+        """Send a form as a browser does."""
+        body = urlencode({"csrfmiddlewaretoken": token} | form).encode()
+        return self.page("POST", path, body, Content_Type="application/x-www-form-urlencoded", **headers)
+
+    def page(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        cookie = "; ".join(f"{m.key}={m.value}" for m in self.cookies.values())
+        here = {"Origin": f"http://127.0.0.1:{self.port}"}
+        return self.ask(method, path, body, **(here | ({"Cookie": cookie} if cookie else {}) | headers))
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes that may be no HTTP; return all that comes back."""
+        got = bytearray()
+        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+            connection.settimeout(20)
+            try:
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # refused before all of it was read
+            try:
+                while piece := connection.recv(65536):
+                    got += piece
+            except OSError:
+                pass
+        return bytes(got)
+
+    # What is stored
+
+    def rows(self, statement: str, *, keys: bool = False) -> list[tuple[Any, ...]]:
+        """Ask a database directly, around everything that is being tested."""
+        url = self.databases.get("KEYS_DATABASE_URL" if keys else "DATABASE_URL")
+        if url is None:
+            name = "keys.sqlite3" if keys else "confide.sqlite3"
+            with closing(sqlite3.connect(self.folder / "data" / name, timeout=30)) as connection:
+                return connection.execute(statement).fetchall()
+        import psycopg
+
+        with psycopg.connect(url) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 a process that we started, and its children."""
+    children = _children(process.pid)
+    process.kill()
+    for child in children:
+        try:
+            os.kill(child, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait(30)
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            child = int(status.parent.name)
+            found += [child, *_children(child)]
+    return found
+
+
+def dump(databases: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """pg_dump of both databases."""
+    for url in databases.values():
+        if url.startswith("postgres"):
+            program = Path(os.environ["CONFIDE_PG_BIN"]) / "pg_dump"
+            done = subprocess.run([program, "--inserts", url], check=True, capture_output=True)
+            yield "pg_dump", done.stdout
+
+
+def csrf(answer: Answer) -> str:
+    match = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', answer.body)
+    assert match, answer.body[:500]
+    return match[1].decode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

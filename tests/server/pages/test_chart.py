@@ -1,0 +1,128 @@
+"""The chart: what opens by itself in each role, what stays under the veil, and what it costs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from confide.access import budget
+from confide.access.decide import act_as_member
+from confide.access.roles import Role
+from confide.audit.models import JournalEntry
+from confide.server.pages import dates
+from tests.server.pages.surgery import BORN, SECRETS
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
+
+
+def usage(surgery, who):
+    member = surgery.account(who).memberships.get()
+    return budget.today(act_as_member(member, "x"), datetime.now(UTC))
+
+
+def test_the_clinician_sees_the_chart_and_no_numbers(surgery, doctor):
+    answer = doctor.get(f"/patients/{surgery.patient}")
+    page = answer.content.decode()
+    assert answer["Cache-Control"] == "no-store"
+    for text in (
+        "Ottoline Quernheim", dates.age(BORN, date.today()), "4 May 1963", "female", "Latex", "severe", "Hypertension",
+        "since Mar 2019", "lisinopril 10 MG", "1 tablet every morning", "126/79", "mmHg", "Basic Metabolic Panel",
+        "104.5", "high", "Encounter for check up", "3 Feb 2025 09:00", "Dr. Miriam Okafor", "Summary of episode note",
+    ):  # fmt: skip
+        assert text in page, text
+    for secret in SECRETS:
+        assert secret not in page
+    assert page.count('class="veil"') >= 7
+
+
+def test_stand_ins_have_the_shape_of_the_value(surgery, doctor):
+    import re
+
+    page = doctor.get(f"/patients/{surgery.patient}").content.decode()
+    veils = re.findall(r'class="hatched">(.*?)</summary>', page, re.S)
+    assert any(re.search(r">\d{3}-\d{2}-\d{4}<", v) for v in veils)
+    assert any(re.search(r">\d{3}-\d{3}-\d{4}", v) for v in veils)
+
+
+def test_the_front_desk_opens_name_and_birth_date_only(surgery, desk):
+    page = desk.get(f"/patients/{surgery.patient}").content.decode()
+    assert "Ottoline Quernheim" in page
+    assert "4 May 1963" in page
+    for text in (*SECRETS, "Hypertension", "lisinopril", "Latex", "3 Feb 2025"):
+        assert text not in page, text
+    assert "for those who treat" in page
+    assert "2025" in page  # the years of the visits are stored in clear
+    assert usage(surgery, "desk") == budget.Usage(1, 2, 150, 4500)
+    shown = JournalEntry.objects.filter(actor=surgery.account("desk").pk).values_list("elements", flat=True)
+    assert {e for elements in shown for e in elements} == {"name", "birth-date"}
+
+
+def test_the_privacy_officer_sees_stand_ins(surgery, privacy):
+    page = privacy.get(f"/patients/{surgery.patient}").content.decode()
+    for text in (*SECRETS, "Quernheim", "4 May 1963"):
+        assert text not in page
+    assert 'class="hatched"' in page
+
+
+def test_a_stranger_and_an_idle_id_are_nobody(surgery, doctor):
+    for patient in (
+        surgery.stranger,
+        "no-id",
+        "00000000-0000-4000-8000-000000000000",
+        surgery.id_of("Condition"),
+    ):
+        answer = doctor.get(f"/patients/{patient}")
+        assert answer.status_code == 404
+        assert "There is no such record" in answer.content.decode()
+        assert "Silas" not in answer.content.decode()
+
+
+def test_beyond_the_budget_the_chart_stays_covered_and_says_so(surgery, doctor, monkeypatch):
+    monkeypatch.setitem(budget.LIMITS, Role.CLINICIAN, budget.Limits(0, 0, 0, 0))
+    answer = doctor.get(f"/patients/{surgery.patient}")
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "exposure budget does not cover" in page
+    assert "Quernheim" not in page
+    assert "4 May 1963" not in page
+
+
+def test_charts_tell_their_units_and_have_a_table(surgery, doctor):
+    page = doctor.get(f"/patients/{surgery.patient}").content.decode()
+    assert "<title id=" in page
+    assert "2 readings from 2024 to 2025, from 79 to 138 mmHg" in page
+    assert "Blood pressure, mmHg" in page
+    assert "style=" not in page
+
+
+def test_a_journal_that_fails_opens_nothing(surgery, doctor, monkeypatch):
+    from confide.audit.journal import Journal
+    from confide.errors import JournalUnavailable
+
+    def fail(*_):
+        raise JournalUnavailable("the journal cannot be written")
+
+    monkeypatch.setattr(Journal, "append", fail)
+    answer = doctor.get(f"/patients/{surgery.patient}")
+    assert answer.status_code == 503
+    assert "Quernheim" not in answer.content.decode()
+    assert "Try again in a minute" in answer.content.decode()
+
+
+def test_a_family_policy_does_not_close_the_chart(surgery, doctor):
+    """A resource may lie in several patients' compartments."""
+    import json
+
+    from confide.records.imports import Unit
+
+    shared = {
+        "resourceType": "Coverage", "id": "family", "status": "active", "subscriberId": "ZZ90018877",
+        "subscriber": {"reference": "Patient/q1"}, "beneficiary": {"reference": "Patient/p"},
+        "payor": [{"reference": "Patient/q1"}],
+    }  # fmt: skip
+    report = surgery.system.importer(surgery.practice.pk, "test").unit(
+        Unit("more", 0, json.dumps(shared).encode())
+    )
+    assert not report.refused
+    assert doctor.get(f"/patients/{surgery.patient}").status_code == 200

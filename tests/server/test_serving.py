@@ -1,0 +1,147 @@
+"""The real server: bodies of any size and writing, and a stop that finishes what is under way."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.server import laboratory, processes
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
+MIB = 1024 * 1024
+FHIR = "application/fhir+json"
+
+
+def token(address: str, lab: Any) -> str:
+    from confide.cli import client
+
+    return client.exchange(address, lab.pk, laboratory.KEY.as_dict(private=True), "system/*.cruds")
+
+
+def post(address: str, bearer: str, body: Any, **headers: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+    try:
+        sent = {"Authorization": f"Bearer {bearer}", "Content-Type": FHIR} | headers
+        connection.request(
+            "POST", "/fhir/R4/Patient", body, sent, encode_chunked="Transfer-Encoding" in headers
+        )
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def stream(size: int) -> Iterator[bytes]:
+    yield b'{"resourceType": "Patient", "name": [{"family": "'
+    for _ in range(size // MIB):
+        yield b"x" * MIB
+    yield b'"}]}'
+
+
+def peak(process: subprocess.Popen[bytes]) -> int:
+    """The most memory that a worker has had, in bytes."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    status = Path(f"/proc/{children[0]}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not for this system: it reads /proc")
+def test_a_body_of_200_mb_is_refused_and_not_held(lab: Any) -> None:
+    size = 200 * MIB
+    with processes.server() as (address, process):
+        bearer = token(address, lab)
+        before = peak(process)
+        for headers in ({"Content-Length": str(size + 53)}, {"Transfer-Encoding": "chunked"}):
+            status, outcome = post(address, bearer, stream(size), **headers)
+            assert status == 413
+            assert outcome["issue"][0]["code"] == "too-long"
+        assert peak(process) - before < 100 * MIB
+
+
+def test_a_body_in_chunks_is_read(live: str, lab: Any) -> None:
+    bearer = token(live, lab)
+    whole = json.dumps(laboratory.PATIENT).encode()
+    parts = iter([whole[:20], whole[20:21], whole[21:]])
+    status, made = post(live, bearer, parts, **{"Transfer-Encoding": "chunked"})
+    assert (status, made["name"]) == (201, laboratory.PATIENT["name"])
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_finishes_what_is_under_way(lab: Any, by: signal.Signals) -> None:
+    answers: list[tuple[int, Any]] = []
+    with processes.server() as (address, process):
+        bearer = token(address, lab)
+
+        def slowly() -> Iterator[bytes]:
+            whole = json.dumps(laboratory.PATIENT).encode()
+            yield whole[:10]
+            process.send_signal(by)
+            time.sleep(0.7)
+            yield whole[10:]
+
+        sending = threading.Thread(
+            target=lambda: answers.append(post(address, bearer, slowly(), **{"Transfer-Encoding": "chunked"}))
+        )
+        sending.start()
+        sending.join(20)
+        assert process.wait(20) == 0
+    assert answers[0][0] == 201
+
+
+def test_keys_beside_the_records_are_not_served(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from django.conf import settings
+
+    from confide.errors import Misconfigured
+    from confide.server import serving
+
+    beside = replace(settings.CONFIG, keyring=settings.CONFIG.data / "keyring.json")
+    with pytest.raises(Misconfigured, match="keyring lies in the data folder"):
+        serving.serve(beside)
+
+
+def test_the_log_says_nothing_of_what_was_asked(lab: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            with processes.server(CONFIDE_LOG_LEVEL="DEBUG") as (address, _):
+                bearer = token(address, lab)
+                connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+                headers = {"Authorization": f"Bearer {bearer}"}
+                for path in ("/fhir/R4/Patient?name=Quernheim", "/fhir/R4/Quernheim", "/Quernheim"):
+                    connection.request("GET", path, headers=headers)
+                    connection.getresponse().read()
+                connection.close()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    written = log.read_text()
+    assert written
+    assert "Quernheim" not in written
+    assert bearer not in written
+
+
+def test_behind_a_proxy_that_does_tls(lab: Any) -> None:
+    with processes.server(CONFIDE_PLAIN_HTTP="false") as (address, _):
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+        for headers, status in (({"X-Forwarded-Proto": "https"}, 200), ({}, 301)):
+            connection.request("GET", "/fhir/R4/.well-known/smart-configuration", headers=headers)
+            response = connection.getresponse()
+            assert (response.status, response.read()[:2]) == (status, b'{"' if status == 200 else b"")
+            assert ("Strict-Transport-Security" in response.headers) == (status == 200)
+        connection.close()
