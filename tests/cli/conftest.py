@@ -1,7 +1,7 @@
 """A command with an installation of its own.
 
-On PostgreSQL only what meets the databases is run again: ``confide`` and ``installed`` are on the database of the
-run, ``apart`` is on SQLite always.
+On PostgreSQL only what meets the databases is run again: ``confide`` and ``installed`` are on the database
+of the run, ``apart`` is on SQLite always.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Confide:
 
 
 def stop(process: subprocess.Popen[str], number: int = signal.SIGINT, *, terminal: bool = False) -> str:
-    """Interrupt a program, as a terminal does (all of its group) or as a supervisor; return the rest of its output."""
+    """Interrupt a program as a terminal does (all of its group) or a supervisor; return the rest."""
     if terminal:
         os.killpg(process.pid, number)
     else:

@@ -9,8 +9,20 @@ import pytest
 from confide.errors import KeyUnavailable
 from confide.protect.keystore import FileDataKeys, KeyUse, WrappedDataKey, WrappedKey
 
+
+def database(_folder):
+    from confide.vault.store import DatabaseDataKeys
+
+    return DatabaseDataKeys()
+
+
 STORES = [
     pytest.param(lambda folder: FileDataKeys(folder / "keys.sqlite3"), id="file"),
+    pytest.param(
+        database,
+        marks=pytest.mark.django_db(transaction=True, databases=["default", "keys"]),
+        id="database",
+    ),
 ]
 
 

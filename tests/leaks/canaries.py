@@ -105,9 +105,15 @@ class Garden:
         return found
 
     def _explain(self, around: bytes) -> str:
-        lower = around.decode("latin-1").lower()
-        known = next((place for canary, place in self.planted.items() if canary.lower() in lower), "?")
-        return f"planted at {known}, found in {around!r}"
+        text = around.decode("latin-1")
+        for mark in (self.letters, self.digits):
+            for match in re.finditer(re.escape(mark) + r"\w{6}", text):
+                return f"planted at {self.planted.get(match[0], '?')}, found in {around!r}"
+        return f"found in {around!r}"
+
+    def shows(self, body: bytes) -> bool:
+        """Whether a canary is in *body* as it was planted; a quick look."""
+        return any(mark.encode() in body for mark in (self.letters, self.digits, self.hex))
 
 
 def files(folders: Iterable[Path]) -> Iterator[Path]:

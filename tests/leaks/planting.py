@@ -156,7 +156,7 @@ class Planter:
             return self._extension(path, len(outer))
         if d.type == "Reference":
             return self._reference(d, path, planting=planting)
-        if outer.count(d.type) or len(outer) >= _DEEPEST or (len(outer) >= 4 and "." not in d.type and d.min == 0):
+        if outer.count(d.type) or len(outer) >= _DEEPEST or (len(outer) >= 3 and "." not in d.type and d.min == 0):
             return None
         if d.type == "Narrative":
             return {"status": "generated", "div": _XHTML.format(self.garden.word(f"{path}.div"))}

@@ -116,7 +116,7 @@ class Premises:
         """A program that may do everything, and sees everything."""
         purpose = () if "--purpose" in more else ("--purpose", "PATRQT")
         key = self.folder / "lab-key.json"
-        self.run("client", "add", "lab", "--elements", "all", "--key-out", str(key), *purpose, *more)
+        self.run("client", "add", "lab", "--elements", "all", "--scopes", "system/*.cruds", "--key-out", str(key), *purpose, *more)
 
     def sign_in(self) -> None:
         """Get that program's token."""

@@ -103,7 +103,7 @@ class Day:
         assert answer.status != 500, (method, path, answer.body, self.premises.logs()[-3000:])
         if answer.status >= 400:
             self.errors.append((f"{method} {path}", answer))
-        elif self.garden.hits(answer.body):
+        elif self.garden.shows(answer.body):
             self.shown += 1
         return answer
 
@@ -262,11 +262,11 @@ class Day:
         assert found, "the finder finds nobody"
         chart = premises.page("GET", f"/patients/{found}")
         assert chart.status == 200, chart.body[:800]
-        self.shown += bool(self.garden.hits(chart.body))
+        self.shown += self.garden.shows(chart.body)
         for element in ("name", "birth-date", "phone", "address", "contact", "identifier", word("element")):
             form = {"element": element, "purpose": "TREAT", "type": "Patient", "id": found}
             answer = premises.post_page(f"/patients/{found}/reveal", form, token)
-            self.shown += answer.status == 200 and bool(self.garden.hits(answer.body))
+            self.shown += answer.status == 200 and self.garden.shows(answer.body)
             if answer.status >= 400:
                 self._page_error(answer)
         wrong = {"element": "name", "purpose": word("purpose"), "type": word("type"), "id": word("id")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import struct
 import time
@@ -227,11 +228,13 @@ def _tell(total: Total, files: int, seconds: float, lost: int, sink: Path | None
     show.table(("", ""), [(f"  {name}", f"{figure:,}") for name, figure in rows], figures=[1])
     if not report.refused:
         return
-    show.line()
     shown = report.refused[:MOST_SHOWN]
-    show.table(("refused in", "place", "why"), [(each.path, each.place, each.reason) for each in shown])
+    folder = os.path.commonpath([Path(each.path).absolute().parent for each in shown])
+    named = [(os.path.relpath(each.path, folder), each.place, each.reason) for each in shown]
+    show.line(f"refused in {folder}", style="bold")
+    show.table(("  file", "place", "why"), [(f"  {file}", place, why) for file, place, why in named])
     more = len(report.refused) - len(shown)
     if sink is not None:
-        show.line(f"all of them are in {sink}")
+        show.line(f"  all of them are in {sink}")
     elif more:
-        show.line(f"and {more:,} more (--refused-to FILE writes all of them)")
+        show.line(f"  and {more:,} more (--refused-to FILE writes all of them)")

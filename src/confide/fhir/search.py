@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from confide.errors import Misconfigured
 from confide.fhir.compartment import follow
 from confide.fhir.references import target
 from confide.fhir.tables import RESOURCES, read_table
@@ -122,8 +123,8 @@ def _may_name(item: Any, kind: str) -> bool:
 
 def _path(text: str) -> Path:
     match = _STEP.fullmatch(text)
-    if match is None:  # the compiled table has no other form
-        raise KeyError(text)
+    if match is None:
+        raise Misconfigured("the compiled table of search parameters is damaged (reinstall Confide)")
     parts = {name: part or "" for name, part in match.groupdict().items()}
     keys = tuple(parts.pop("keys").split("."))
     return Path(keys, **parts)

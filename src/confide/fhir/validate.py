@@ -10,20 +10,16 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from confide.errors import Issue
+from confide.fhir import bindings
+from confide.fhir.bindings import Found, Local, Walk
 from confide.fhir.invariants import RULES, Finding, check_domain
-from confide.fhir.narrative import check_narrative
-from confide.fhir.primitives import CHECKS, Check
+from confide.fhir.primitives import Check
 from confide.fhir.references import check_local, target
 from confide.fhir.tables import RESOURCES, TYPES, ElementDef
-
-Found = list[Finding] | None
-Local = list[str]
-"""The ``#...`` references met in one resource and what it contains."""
-Walk = Callable[[Any, Local], Found]
 
 _compiled: dict[str, Walk] = {}
 
@@ -225,7 +221,7 @@ def _extended(beside: Any) -> bool:
 def _rule(owner: str, element: ElementDef) -> Walk:
     """Return the rule of one JSON key, which adds the key to the paths of what it finds."""
     if element.primitive:
-        check = _binding(element)
+        check = bindings.binding(element)
         return _texts(check, element) if element.many else _text(check, element)
     one: Walk
     if element.type == "Resource":
@@ -237,7 +233,7 @@ def _rule(owner: str, element: ElementDef) -> Walk:
     else:
         one = _compile(element.type)
         if element.codes is not None:
-            one = _bound(one, element)
+            one = bindings.bound(one, element)
     return _array(one, element) if element.many else _single(one, element)
 
 
@@ -278,7 +274,7 @@ def _array(one: Walk, element: ElementDef) -> Walk:
 def _text(check: Check, element: ElementDef) -> Walk:
     """Return the rule of one primitive."""
     prefix = f".{element.name}"
-    category = _category(element)
+    category = bindings.category(element)
     if element.type == "string":
         # Most values are short printable text: told without a further call.
         def rule(value: Any, _local: Local) -> Found:
@@ -299,7 +295,7 @@ def _text(check: Check, element: ElementDef) -> Walk:
 def _texts(check: Check, element: ElementDef) -> Walk:
     """Return the rule of an array of primitives; nulls in it are checked by `_aligned`."""
     prefix = f".{element.name}"
-    category = _category(element)
+    category = bindings.category(element)
 
     def rule(value: Any, _local: Local) -> Found:
         if type(value) is not list:
@@ -313,43 +309,6 @@ def _texts(check: Check, element: ElementDef) -> Walk:
         return found
 
     return rule
-
-
-def _category(element: ElementDef) -> str:
-    return "code-invalid" if element.type == "code" and element.codes is not None else "value"
-
-
-def _binding(element: ElementDef) -> Check:
-    if element.type == "xhtml":
-        return check_narrative
-    allowed = element.allowed
-    if allowed is None or element.type != "code":
-        return CHECKS[element.type]
-    wrong = f"must be a code of {element.value_set}"
-
-    def check(value: Any) -> str | None:
-        return None if type(value) is str and value in allowed else wrong
-
-    return check
-
-
-def _bound(one: Walk, element: ElementDef) -> Walk:
-    """Return the rule of a Coding or CodeableConcept whose value set is required."""
-    codes = element.codes or {}
-    wrong: list[Finding] = [("", "code-invalid", f"must have a code of {element.value_set}")]
-    concept = element.type == "CodeableConcept"
-
-    def walk(value: Any, local: Local) -> Found:
-        found = one(value, local)
-        if found is not None:
-            return found
-        codings = value.get("coding", ()) if concept else (value,)
-        for coding in codings:
-            if coding.get("code") in codes.get(coding.get("system"), ()):
-                return None
-        return None if "extension" in value else wrong
-
-    return walk
 
 
 def _beside(element: ElementDef) -> Walk:

@@ -92,13 +92,17 @@
     if (KEYS[event.key]() !== false) event.preventDefault();
   });
 
-  // Asking for a value: the purpose is chosen already, so Enter twice uncovers.
-  document.addEventListener("toggle", (event) => {
-    const details = event.target;
-    if (!details.matches("details.veil") || !details.open) return;
-    document.querySelectorAll("details.veil[open]").forEach((other) => { if (other !== details) other.open = false; });
-    $("button", details).focus({ preventScroll: true });
-  }, true);
+  // Asking for a value: the purpose is chosen already, so Enter twice uncovers, however fast.
+  document.addEventListener("click", (event) => {
+    const summary = event.target.closest("details.veil > summary");
+    if (!summary) return;
+    event.preventDefault();
+    const veil = summary.parentElement;
+    const opening = !veil.open;
+    document.querySelectorAll("details.veil[open]").forEach((other) => { other.open = false; });
+    veil.open = opening;
+    if (opening) $("button", veil).focus({ preventScroll: true });
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-cover], [data-keys]");
     if (button && button.matches("[data-cover]")) cover(button.closest("[data-shown]"));
