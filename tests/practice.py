@@ -176,11 +176,11 @@ def observation(
 
 
 def journal(**chosen: Any) -> list[Any]:
-    """Journal rows, oldest first, without those of writing (unless asked for)."""
+    """Journal rows, oldest first, without those of writing and indexing (unless asked for)."""
     from confide.audit.models import JournalEntry
 
     rows = JournalEntry.objects.filter(**chosen).order_by("id")
-    return list(rows if "action" in chosen else rows.exclude(action__in=["write", "import"]))
+    return list(rows if "action" in chosen else rows.exclude(action__in=["write", "import", "index"]))
 
 
 def exposures() -> set[tuple[str, str]]:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.server.pages import surgery as place
 
+expect.set_options(timeout=15_000)  # other suites may share the machine
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 
 

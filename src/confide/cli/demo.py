@@ -82,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
         with _alone(args.data):
             return _perform(args, stop)
     except KeyboardInterrupt:
-        show.line("\rstopped" if sys.stdout.isatty() else "stopped")  # over the terminal's ^C
+        if sys.stdout.isatty():
+            show.line()  # after the terminal's ^C
+        show.line("stopped")
         return show.DONE
 
 

@@ -98,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         with desk.at_work(practice.pk, args.source):
             _bring_in(paths, desk, bar, total)
     seconds = time.monotonic() - started
+    order = {str(path): number for number, path in enumerate(paths)}
+    total.report.refused.sort(key=lambda each: order[each.path])  # workers answer in any order
     lost = total.report.to_nothing + imports.to_nothing(practice.pk)
     _tell(total, len(paths), seconds, lost, args.refused_to)
     if sink is not None:

@@ -282,13 +282,15 @@ class Search:
             raise InvalidResource(
                 [Issue("_cursor", "invariant", "a cursor stands alone, with _count at most")]
             )
-        row = Cursor.objects.filter(
-            pk=name,
-            practice=grant.practice,
-            owner=grant.actor.owner,
-            type=query.type,
-            expires__gt=self._clock(),
-        ).first()
+        row = None
+        if _NAME(name):  # anything else is not asked for: a database may write down what it is asked
+            row = Cursor.objects.filter(
+                pk=name,
+                practice=grant.practice,
+                owner=grant.actor.owner,
+                type=query.type,
+                expires__gt=self._clock(),
+            ).first()
         if row is None:
             msg = "the page has expired; search again"
             raise Unknown(msg)
@@ -300,6 +302,7 @@ def _body(row: Resource) -> Mapping[str, Any]:
     return body
 
 
+_NAME = re.compile(r"[\w-]{43}", re.ASCII).fullmatch
 _OFFSET = re.compile(r"[0-9]{1,6}", re.ASCII).fullmatch
 _IDENTITY = frozenset(str(k) for k in Key) | {"telecom"}
 

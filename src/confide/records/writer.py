@@ -192,11 +192,11 @@ def _row(grant: Grant, draft: Draft, patients: tuple[str, ...], now: datetime) -
 
 
 def _replace(p: Prepared, before: Resource) -> None:
-    Superseded.objects.create(**{name: getattr(before, name) for name in _COPIED})
     fields = {name: getattr(p.row, name) for name in _COPIED if name not in {"id", "practice", "type"}}
     if not Resource.objects.filter(pk=before.pk, version=before.version).update(**fields):
         msg = "somebody else wrote a newer version just now"
         raise VersionConflict(msg)
+    Superseded.objects.create(**{name: getattr(before, name) for name in _COPIED})
     Term.objects.filter(resource=before.pk).delete()
     IdentifierDigest.objects.filter(patient=before.pk).delete()
 

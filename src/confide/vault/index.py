@@ -86,7 +86,7 @@ def words(text: str) -> list[str]:
     folded = fold(text).replace("'", "").replace("’", "")
     parts = "".join(c if c.isalnum() or c == "-" else " " for c in folded).split()
     joined = [p.replace("-", "") for p in parts if "-" in p]
-    return [*(w for p in parts for w in p.split("-") if w), *joined]
+    return [w for w in (*(w for p in parts for w in p.split("-")), *joined) if w]
 
 
 def digits(text: str) -> str:
