@@ -1,4 +1,4 @@
-"""The pages in a real browser: by keyboard alone, at two widths, in light and dark, on paper, without scripts."""
+"""The pages in a real browser: by keyboard alone, at two widths, on paper, and without scripts."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def test_a_morning_at_the_desk_by_keyboard_alone(desk, surgery, live_server):
         expect(shown).to_contain_text(value)
         expect(shown.locator(".mark-open")).to_be_visible()
         expect(desk.locator(f"[id^={element}-] .veil")).to_be_hidden()
-    expect(desk.locator("#ring")).to_have_attribute("title", re.compile(r"1 of 150 patients, 13 of 4500 units"))
+    expect(desk.locator("#ring")).to_have_attribute(
+        "title", re.compile(r"1 of 150 patients, 13 of 4500 units")
+    )
     desk.clock.fast_forward(59_000)
     assert holds(desk, place.SSN)
     desk.clock.fast_forward(2_000)
@@ -121,7 +123,7 @@ def test_the_keys(desk, surgery, enter):
     desk.keyboard.press("Escape")
     desk.keyboard.press("/")
     expect(desk.locator("#q")).to_be_focused()
-    desk.keyboard.type("quarles quentin")
+    desk.keyboard.type("qu quarles")
     expect(desk.locator(".hits a")).to_have_count(7)
     desk.keyboard.press("ArrowDown")
     desk.keyboard.press("ArrowDown")
@@ -131,7 +133,7 @@ def test_the_keys(desk, surgery, enter):
     expect(desk.locator("#q")).to_be_focused()
     desk.keyboard.press("ArrowDown")
     desk.keyboard.press("Enter")
-    expect(desk.get_by_role("heading", level=1)).to_have_text("Quentin0 Quarles")
+    expect(desk.get_by_role("heading", level=1)).to_have_text("Quade Quarles")
     desk.keyboard.press("Tab")
     expect(desk.get_by_role("link", name="Skip to the page")).to_be_focused()
 
@@ -154,7 +156,7 @@ def test_nothing_scrolls_sideways(phone, surgery, enter, live_server):
     phone.goto(live_server.url + "/sign-in")
     fits("sign-in")
     enter(phone, "doctor", "/find")
-    phone.locator("#q").fill("quarles quentin")
+    phone.locator("#q").fill("qu quarles")
     expect(phone.locator(".hits a")).to_have_count(7)
     fits("finder")
     phone.goto(live_server.url + f"/patients/{surgery.patient}")
@@ -177,7 +179,8 @@ def test_fingers_find_what_they_touch(phone, surgery, enter):
         assert summary.bounding_box()["height"] >= 44
 
 
-NAMELESS = """() => [...document.querySelectorAll("input:not([type=hidden]), select, button, summary, a[href]")]
+NAMELESS = """() => [...document.querySelectorAll(
+  "input:not([type=hidden]), select, button, summary, a[href]")]
   .filter(e => e.checkVisibility())
   .filter(e => !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length))
   .map(e => e.outerHTML)"""
@@ -223,15 +226,16 @@ def contrast(one: str, two: str) -> float:
 def test_contrast(desk, live_server, scheme):
     desk.emulate_media(color_scheme=scheme)
     desk.goto(live_server.url + "/sign-in")
-    pairs = [
-        ("ink", "paper", 7), ("ink", "sheet", 7), ("ink", "veil", 7), ("soft", "paper", 4.5), ("soft", "sheet", 4.5),
-        ("soft", "veil", 4.5), ("soft", "teal-wash", 4.5), ("teal", "paper", 4.5), ("teal", "teal-wash", 4.5),
-        ("on-teal", "teal", 4.5), ("on-teal", "teal-strong", 4.5), ("red", "paper", 4.5), ("red", "red-wash", 4.5),
-        ("ink", "red-wash", 7), ("ink", "amber-wash", 7), ("edge", "sheet", 3), ("amber-line", "paper", 3),
-    ]  # fmt: skip
-    for front, back, least in pairs:
-        found = contrast(desk.evaluate(TOKENS, front), desk.evaluate(TOKENS, back))
-        assert found >= least, (front, back, found)
+    aaa = ("ink paper", "ink sheet", "ink veil", "ink red-wash", "ink amber-wash")
+    aa = (
+        "soft paper", "soft sheet", "soft veil", "soft teal-wash", "teal paper", "teal teal-wash",
+        "on-teal teal", "on-teal teal-strong", "red paper", "red red-wash",
+    )  # fmt: skip
+    marks = ("edge sheet", "amber-line paper")
+    for least, pairs in ((7, aaa), (4.5, aa), (3, marks)):
+        for pair in pairs:
+            found = contrast(*(desk.evaluate(TOKENS, name) for name in pair.split()))
+            assert found >= least, (pair, found)
 
 
 def test_paper_shows_stand_ins(desk, surgery, enter):

@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 
 from confide.fhir import json
+from confide.fhir.validate import validate
 from tests.leaks.canaries import files
 from tests.leaks.planting import KEPT
 from tests.leaks.premises import Premises, dump
 from tests.leaks.test_canaries import _databases
 
-CHARTS = 12
+CHARTS = 8
 SHORTEST = 4
+MOST_COUNTED = 800
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _WORDS = re.compile(r"\w+")
 _IDENTIFYING = frozenset({"name", "birthDate", "address", "telecom", "identifier", "contact", "photo", "deceasedDateTime"})
-_CODED = frozenset({"use", "system", "rank", "state", "country", "type", "relationship", "gender", "period"})
+_CODED = frozenset({"use", "contentType", "system", "rank", "state", "country", "type", "relationship", "gender", "period"})
 
 
 @dataclass
@@ -44,8 +46,7 @@ class Chart:
     @classmethod
     def read(cls, path: Path) -> Chart:
         chart = cls(path)
-        for entry in json.parse(gzip.decompress(path.read_bytes()))["entry"]:
-            resource = entry["resource"]
+        for resource in resources(path):
             kind = resource["resourceType"]
             texts = list(strings(resource))
             if kind in KEPT:
@@ -57,8 +58,16 @@ class Chart:
                     chart.values |= set(strings(resource[key], _CODED))
             if kind in {"DocumentReference", "DiagnosticReport"}:
                 chart.values |= {t for t in texts if len(t) > 200}
-        chart.values = {v for v in chart.values if len(v) >= SHORTEST}
+        # A year is what is left of a date.
+        chart.values = {v for v in chart.values if len(v) >= SHORTEST and not re.fullmatch(r"\d{4}", v)}
         return chart
+
+
+def resources(path: Path) -> list[dict[str, Any]]:
+    unpacked = gzip.decompress(path.read_bytes())
+    if ".ndjson" in path.name:
+        return [r for r in map(json.parse, unpacked.splitlines()) if not validate(r)]
+    return [entry["resource"] for entry in json.parse(unpacked)["entry"]]
 
 
 def strings(node: Any, without: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -91,8 +100,13 @@ def brought(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for n, chart in enumerate(charts[:CHARTS]):
             # A file's name may be a person's; the operator gave it, and sees it again.
             (inbox / f"{n}.json.gz").write_bytes(chart.path.read_bytes())
-        premises.run("import", str(inbox))
-        yield premises, charts[:CHARTS], charts[CHARTS:]
+        for folder in ("r4-examples", "us-core-examples"):
+            for kind in ("Patient", "RelatedPerson"):
+                path = shared / "fhir" / folder / f"{kind}.ndjson.gz"
+                (inbox / f"{folder}-{kind}.ndjson.gz").write_bytes(path.read_bytes())
+                charts.insert(0, Chart.read(path))
+        premises.run("import", str(inbox), codes=(0, 1))
+        yield premises, charts[:-CHARTS], charts[-CHARTS:]
 
 
 def test_no_resource_holds_a_value_of_its_own_person(brought: Any) -> None:
@@ -103,10 +117,10 @@ def test_no_resource_holds_a_value_of_its_own_person(brought: Any) -> None:
             resource = json.parse(bytes(body))
             resource["meta"].pop("lastUpdated")
             stored[patient].append(spoken(" \0 ".join(strings(resource, frozenset({"resourceType"})))))
-    assert len(stored) == len(entered)
+    assert len(stored) >= len(entered)
     # Which person is whose is known to nobody without the keys: each must be free of everyone's values.
     values = {v: spoken(v) for chart in entered for v in chart.values}
-    assert len(values) > 2000
+    assert len(values) > 700
     everything = {patient: "".join(bodies) for patient, bodies in stored.items()}
     found = [v for v, said in values.items() if any(said in text for text in everything.values())]
     assert not found, f"{len(found)} of {len(values)}: {found[:10]}"
@@ -118,8 +132,8 @@ def test_all_bytes_hold_no_more_of_them_than_of_values_never_entered(brought: An
     there = {v for chart in entered for v in chart.values}
     not_there = {v for chart in never for v in chart.values} - there
     there, not_there = ({v for v in group if v not in kept} for group in (there, not_there))
-    size = min(len(there), len(not_there))
-    assert size > 2000
+    size = min(len(there), len(not_there), MOST_COUNTED)
+    assert size > 700
     dice = random.Random(5)
     there, not_there = (dice.sample(sorted(group), size) for group in (there, not_there))
     left = [premises.folder]

@@ -148,7 +148,7 @@ def test_another_practices_resource_is_unknown(elm, oak):
             attempt()
         assert not isinstance(problem.value, Gone)
     assert oak.ids("Patient") == []
-    assert journal() == []
+    assert journal(practice=oak.id) == []
 
 
 def test_equal_numbers_of_two_people_or_practices_are_not_equal_at_rest(elm, oak):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -22,8 +22,10 @@ STREET, MEMBER, FRIEND = "14 Quillfeather Lane", "XKW449210771", "Barnaby Thistl
 NOTE = "Ottoline slept badly & asks for <b>nothing</b> more."
 SECRETS = (SSN, MRN, PHONE, EMAIL, STREET, MEMBER, FRIEND, "slept badly")
 BORN = "1963-05-04"
+SUBJECT = {"subject": {"reference": "Patient/p"}}
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
-_SOON = (date.today() + timedelta(days=9)).isoformat()
+TODAY = datetime.now(UTC).date()
+_SOON = (TODAY + timedelta(days=9)).isoformat()
 
 
 def concept(system: str, code: str, display: str) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _observation(id_: str, category: str, code: tuple[str, str], when: str, **re
     return {
         "resourceType": "Observation", "id": id_, "status": "final",
         "category": [_hl7("observation-category", category, category.title())],
-        "code": concept(LOINC, *code), "subject": {"reference": "Patient/p"}, "effectiveDateTime": when, **rest,
+        "code": concept(LOINC, *code), **SUBJECT, "effectiveDateTime": when, **rest,
     }  # fmt: skip
 
 
@@ -84,7 +86,6 @@ def _pressure(id_: str, when: str, high: int, low: int) -> dict[str, Any]:
     )  # fmt: skip
 
 
-SUBJECT = {"subject": {"reference": "Patient/p"}}
 RESOURCES: list[dict[str, Any]] = [
     {
         "resourceType": "Practitioner",
@@ -93,11 +94,13 @@ RESOURCES: list[dict[str, Any]] = [
     },
     PATIENT,
     {
-        "resourceType": "Condition", "id": "c1", **SUBJECT, "code": concept(SNOMED, "38341003", "Hypertension"),
+        "resourceType": "Condition", "id": "c1", **SUBJECT,
+        "code": concept(SNOMED, "38341003", "Hypertension"),
         "clinicalStatus": _hl7("condition-clinical", "active", "Active"), "onsetDateTime": "2019-03-14",
     },
     {
-        "resourceType": "Condition", "id": "c2", **SUBJECT, "code": concept(SNOMED, "70704007", "Sprain of wrist"),
+        "resourceType": "Condition", "id": "c2", **SUBJECT,
+        "code": concept(SNOMED, "70704007", "Sprain of wrist"),
         "clinicalStatus": _hl7("condition-clinical", "resolved", "Resolved"), "onsetDateTime": "2015-06-02",
     },
     {
@@ -115,12 +118,14 @@ RESOURCES: list[dict[str, Any]] = [
     _pressure("o1", "2024-02-01T09:00:00Z", 138, 84),
     _pressure("o2", "2025-02-03T09:00:00Z", 126, 79),
     _observation(
-        "o3", "laboratory", ("2345-7", "Glucose"), "2025-02-03T09:10:00Z", valueQuantity=_quantity(104.5, "mg/dL"),
+        "o3", "laboratory", ("2345-7", "Glucose"), "2025-02-03T09:10:00Z",
+        valueQuantity=_quantity(104.5, "mg/dL"),
         interpretation=[_hl7("v3-ObservationInterpretation", "H", "High")],
     ),
     {
         "resourceType": "DiagnosticReport", "id": "r", **SUBJECT, "status": "final",
-        "code": concept(LOINC, "51990-0", "Basic Metabolic Panel"), "effectiveDateTime": "2025-02-03T09:10:00Z",
+        "code": concept(LOINC, "51990-0", "Basic Metabolic Panel"),
+        "effectiveDateTime": "2025-02-03T09:10:00Z",
         "result": [{"reference": "Observation/o3"}],
     },
     {
@@ -131,13 +136,16 @@ RESOURCES: list[dict[str, Any]] = [
         "period": {"start": "2025-02-03T09:00:00Z", "end": "2025-02-03T09:20:00Z"},
     },
     {
-        "resourceType": "DocumentReference", "id": "n", **SUBJECT, "status": "current", "date": "2025-02-03T09:30:00Z",
-        "type": concept(LOINC, "34133-9", "Summary of episode note"), "author": [{"reference": "Practitioner/d"}],
+        "resourceType": "DocumentReference", "id": "n", **SUBJECT, "status": "current",
+        "date": "2025-02-03T09:30:00Z",
+        "type": concept(LOINC, "34133-9", "Summary of episode note"),
+        "author": [{"reference": "Practitioner/d"}],
         "content": [{"attachment": {"contentType": "text/plain", "data": b64encode(NOTE.encode()).decode()}}],
     },
     {
         "resourceType": "Coverage", "id": "k", "status": "active", "subscriberId": MEMBER,
-        "beneficiary": {"reference": "Patient/p"}, "payor": [{"reference": "Organization/x", "display": "Pioneer"}],
+        "beneficiary": {"reference": "Patient/p"},
+        "payor": [{"reference": "Organization/x", "display": "Pioneer"}],
     },
     {
         "resourceType": "Appointment", "id": "t", "status": "booked", "start": f"{_SOON}T13:20:00Z",
@@ -153,7 +161,8 @@ def _simple(id_: str, given: str, family: str, born: str) -> dict[str, Any]:
 
 
 # Enough of one letter that the finder asks for more.
-OTHERS = [_simple(f"q{i}", f"Quentin{i}", "Quarles", f"19{50 + i}-01-0{i + 1}") for i in range(7)]
+_GIVEN = ("Quade", "Quentin", "Quigley", "Quillan", "Quimby", "Quincy", "Quinlan")
+OTHERS = [_simple(f"q{i}", given, "Quarles", f"195{i}-01-0{i + 1}") for i, given in enumerate(_GIVEN)]
 
 
 def _bundle(resources: list[dict[str, Any]]) -> bytes:

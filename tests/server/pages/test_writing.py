@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_pictures_are_well_formed_and_named():
         svg.columns("By hour", "people", [("00", 0), ("01", 3)]), svg.columns("By hour", "people", []),
         svg.ring(0.25, "a quarter"),
     ):  # fmt: skip
-        tree = ElementTree.fromstring(picture)
+        tree = ET.fromstring(picture)
         assert tree.get("role") == "img"
         assert tree.get("aria-labelledby") or tree.get("aria-label")
         assert "style" not in picture

@@ -8,11 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from confide.access import budget
-from confide.access.decide import decide
+from confide.access.decide import Grant, decide
 from confide.access.roles import Action
 from confide.protect.elements import Element
-from confide.records.finder import MOST_SHOWN
+from confide.records.finder import MOST_SHOWN, parse
 from confide.records.rows import View
 from confide.server.apps import system
 from confide.server.pages import compartment, dates
@@ -50,7 +49,7 @@ def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     grant = decide(visitor.actor, Action.SEARCH, visitor.purpose, None, Element, now)
     finding = system().finder.find(grant, text)
     hits = [_hit(view) for view in finding.views]
-    spent = not hits and not finding.empty and not finding.too_many and _spent(visitor)
+    spent = not finding.empty and not finding.too_many and len(hits) < _matching(visitor, grant, text)
     context = {
         "finding": finding,
         "hits": hits,
@@ -62,10 +61,10 @@ def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     return show(request, visitor, "pages/finder.html", {**context, "asked": True})
 
 
-def _spent(visitor: Visitor) -> bool:
-    """Whether nothing may have been shown because today's budget is used up."""
-    usage = budget.today(visitor.actor, system().clock())
-    return usage.patients >= usage.patient_limit or usage.units >= usage.unit_limit
+def _matching(visitor: Visitor, grant: Grant, text: str) -> int:
+    """How many match, whether the budget shows them or not: a short list must not look like a whole one."""
+    index = system().indexes(visitor.actor.practice)
+    return len(system().finder.matches(grant, index, parse(text[:200])))
 
 
 def _hit(view: View) -> Hit:

@@ -17,7 +17,7 @@ from confide.server.pages.visitor import Visitor
 # The order in which a desk needs them.
 ORDER: Final = (
     Element.PHONE, Element.EMAIL, Element.ADDRESS, Element.CONTACT, Element.MRN, Element.SSN, Element.LICENCE,
-    Element.PASSPORT, Element.MEMBER_ID, Element.ACCOUNT, Element.CARD, Element.IDENTIFIER, Element.PHOTO,
+    Element.PASSPORT, Element.MEMBER_ID, Element.ACCOUNT, Element.CARD, Element.IDENTIFIER,
 )  # fmt: skip
 # Elements whose heading says what the identifier's own type would say again.
 _SAY_IT_ALL: Final = frozenset(

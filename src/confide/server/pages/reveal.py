@@ -91,7 +91,8 @@ def uncover(visitor: Visitor, patient: str, asked: Asked) -> Shown:
         raise AccessDenied("this role does not uncover that element for that purpose")
     views = system().charts.views(grant, rows, frozenset({asked.element}))
     _refuse_unpaid(grant, asked.element, views)
-    return _shown(asked, views, masked=form is Form.MASKED)
+    covered = system().charts.views(grant, rows[:1], frozenset())[0].body if asked.id else None
+    return _shown(asked, views, covered or {}, masked=form is Form.MASKED)
 
 
 def _rows(practice: str, patient: str, asked: Asked) -> list[Resource]:
@@ -109,7 +110,7 @@ def _refuse_unpaid(grant: Grant, element: Element, views: Sequence[View]) -> Non
         raise BudgetSpent("the exposure budget does not cover this")
 
 
-def _shown(asked: Asked, views: Sequence[View], *, masked: bool) -> Shown:
+def _shown(asked: Asked, views: Sequence[View], covered: Mapping[str, Any], *, masked: bool) -> Shown:
     label = CATALOGUE[asked.element].label
     if not asked.id:
         return Shown(asked.type, asked.purpose, _days(views))
@@ -117,9 +118,20 @@ def _shown(asked: Asked, views: Sequence[View], *, masked: bool) -> Shown:
     if asked.element is Element.DOCUMENT:
         return Shown(sections.concept(body.get("type")) or label, asked.purpose, (), texts(body))
     found = items(body, asked.element, system().vault.plan.policy)
+    if not found:
+        found = [Item("", text) for text in sorted(_strings(body) - _strings(covered))]
     if masked and asked.element not in views[0].shown:
         found = [Item("", "No part of this value may be shown.")]
     return Shown(label, asked.purpose, found, masked=masked)
+
+
+def _strings(value: Any) -> set[str]:
+    """The texts in a resource: for values at places that no page knows of."""
+    if isinstance(value, Mapping):
+        return {text for member in value.values() for text in _strings(member)}
+    if isinstance(value, list):
+        return {text for member in value for text in _strings(member)}
+    return {value} if isinstance(value, str) else set()
 
 
 def _days(views: Sequence[View]) -> list[Item]:
