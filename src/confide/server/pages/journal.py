@@ -163,7 +163,7 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
         patient=patient,
         people=len(people),
         stand_in=stand_ins.get(patient, "No longer here"),
-        elements=[_element(e, shown[e]) for e in Element if e in shown],
+        elements=[_element(e, shown[e], entry.action) for e in Element if e in shown],
         records=len(
             {(line.entry.resource_type, line.entry.resource_id) for line in group if line.entry.resource_id}
         ),
@@ -172,11 +172,11 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
     )
 
 
-def _element(element: Element, form: str) -> str:
+def _element(element: Element, form: str, action: str) -> str:
     label = CATALOGUE[element].label
     if form == Form.MASKED:
         return f"{label} (masked)"
-    return f"{label} (asked by)" if form == Form.SEARCHED else label
+    return f"{label} (asked by)" if form == Form.SEARCHED and action == Action.SEARCH else label
 
 
 def _actors(ids: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,170 @@
+"""kill -9 in the middle of an import: what was acknowledged is there, the rest is not, and it goes on."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.leaks.planting import KEPT
+from tests.leaks.premises import Premises, kill
+from tests.leaks.test_canaries import _databases
+
+KILLS = 20
+BUNDLES = 24
+LONGEST = 0.5  # seconds of work before it is killed
+SOURCE = "other-ehr"
+ALL_KEYS = "SELECT DISTINCT subject FROM vault_data_key"
+
+
+@pytest.fixture(scope="module")
+def inbox(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """Bundles of different sizes that share no resource, so that rows tell which bundle they came from."""
+    folder = tmp_path_factory.mktemp("inbox")
+    sizes: dict[str, int] = {"": 0}
+    for path in sorted((shared / "fhir/synthea").glob("*.gz"), key=lambda p: p.stat().st_size)[:BUNDLES]:
+        bundle = json.loads(gzip.decompress(path.read_bytes()), parse_float=str)
+        own = [e for e in bundle["entry"] if e["resource"]["resourceType"] not in KEPT]
+        while len(own) in sizes.values():
+            own.pop()
+        sizes[f"{len(sizes):02}.json"] = len(own)
+        (folder / f"{len(sizes) - 1:02}.json").write_text(json.dumps({**bundle, "entry": own}))
+    del sizes[""]
+    return {str(folder / name): size for name, size in sizes.items()}
+
+
+@pytest.fixture(scope="module")
+def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
+    with _databases() as databases:
+        made = Premises(tmp_path_factory.mktemp("killed") / "premises", databases, log_level="WARNING")
+        made.found()
+        yield made
+
+
+def python(premises: Premises, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    path = Path(__file__).with_name(program)
+    command = [sys.executable, str(path), *arguments]
+    with (premises.folder / "logs").open("ab") as log:
+        return subprocess.Popen(command, env=premises.environment, stdout=subprocess.PIPE, stderr=log)
+
+
+def check(premises: Premises, sizes: Counter[int]) -> int:
+    """Whole bundles only, a journal entry for each row and a row for each entry, a key for each seal."""
+    rows = premises.rows("SELECT id, version, patients, subject, seal, body, updated FROM records_resource")
+    groups = Counter(str(row[6]) for row in rows)
+    units = premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0]
+    assert len(groups) == units
+    assert not Counter(groups.values()) - sizes, "half a bundle is there"
+    written = Counter(
+        (plain(id_), version, patient, hashlib.sha256(bytes(body)).digest())
+        for id_, version, patients, _, _, body, _ in rows
+        for patient in patients.split() or [""]
+    )
+    entries = premises.rows(
+        "SELECT resource_id, version, patient, body_sha256 FROM audit_journalentry WHERE action = 'import'"
+    )
+    journalled = Counter((plain(i), version, patient, bytes(sha)) for i, version, patient, sha in entries)
+    assert journalled == written
+    keys = {subject for (subject,) in premises.rows(ALL_KEYS, keys=True)}
+    assert {row[3] for row in rows if bytes(row[4])} <= keys
+    named = premises.rows("SELECT id FROM records_source_id WHERE content <> ''" if not premises.databases else
+                          "SELECT id FROM records_source_id WHERE content <> ''::bytea")  # fmt: skip
+    assert {plain(i) for (i,) in named} == {plain(row[0]) for row in rows}
+    return int(units)
+
+
+def plain(id_: Any) -> str:
+    return str(id_).replace("-", "")
+
+
+def test_twenty_kills(premises: Premises, inbox: dict[str, int]) -> None:
+    folder = str(Path(next(iter(inbox))).parent)
+    sizes = Counter(inbox.values())
+    dice = random.Random()
+    acknowledged: dict[str, int] = {}
+    moments = Counter[str]()
+    for n in range(KILLS):
+        before = check(premises, sizes)
+        if n % 2:
+            said = _kill_driver(premises, folder, dice.uniform(0, LONGEST))
+            acknowledged |= said
+            after = check(premises, sizes)
+            assert after >= before + len(said), "what was acknowledged is not there"
+        else:
+            _kill_command(premises, folder, dice.uniform(0, LONGEST))
+            after = check(premises, sizes)
+        assert after >= before, "something that was there is gone"
+        moments["all" if after == len(inbox) else "some" if after else "none"] += 1
+    # If the machine is so fast that nothing is left, the kills missed.
+    assert moments["some"] >= KILLS / 2, moments
+    printed = premises.run("import", folder, "--source", SOURCE)
+    done = check(premises, sizes)
+    assert done == len(inbox), printed
+    for path, created in acknowledged.items():
+        assert created == inbox[str(Path(folder) / path)]
+
+
+def _kill_driver(premises: Premises, folder: str, seconds: float) -> dict[str, int]:
+    """Kill the driver some time after it began; return what it had acknowledged."""
+    process = python(premises, "driver.py", SOURCE, folder)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begin\n", premises.logs()[-2000:]
+    time.sleep(seconds)
+    kill(process)
+    lines = process.stdout.read().decode().splitlines()
+    process.stdout.close()
+    return {name: int(size) for name, size in (line.split() for line in lines if line != "end")}
+
+
+def _kill_command(premises: Premises, folder: str, seconds: float) -> None:
+    """Kill the command and its workers some time after the first of them began to write."""
+    begun = premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0]
+    process = premises.start("import", folder, "--source", SOURCE)
+    deadline = time.monotonic() + 20
+    # Sometimes before anything is written, sometimes after the first bundles.
+    if seconds > LONGEST / 4:
+        while process.poll() is None and time.monotonic() < deadline:
+            if premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0] > begun:
+                break
+            time.sleep(0.02)
+    else:
+        time.sleep(2 * seconds)
+    time.sleep(seconds / 2)
+    kill(process)
+
+
+def test_the_end_is_that_of_an_uninterrupted_import(
+    premises: Premises, inbox: dict[str, int], tmp_path: Path
+) -> None:
+    folder = str(Path(next(iter(inbox))).parent)
+    with _databases() as databases:
+        whole = Premises(tmp_path / "whole", databases, log_level="WARNING")
+        whole.found()
+        whole.run("import", folder, "--source", SOURCE)
+        expected, got = _opened(whole), _opened(premises)
+    assert sum(expected.values()) == sum(inbox.values())
+    assert got == expected
+
+
+def _opened(premises: Premises) -> Counter[str]:
+    process = python(premises, "opened.py")
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, premises.logs()[-2000:]
+    return Counter(printed.decode().splitlines())
+
+
+def test_again_changes_nothing(premises: Premises, inbox: dict[str, int]) -> None:
+    before = premises.rows("SELECT COUNT(*), MAX(version) FROM records_resource")
+    printed = premises.run("import", str(Path(next(iter(inbox))).parent), "--source", SOURCE)
+    assert premises.rows("SELECT COUNT(*), MAX(version) FROM records_resource") == before
+    assert f"units imported before   {len(inbox):,}" in " ".join(printed.split()).replace("before ", "before   ")
