@@ -310,7 +310,7 @@ def test_files(tmp_path):
 
 def test_units_of_a_file(tmp_path):
     lines = b"".join(b'{"n":%d}\n' % i for i in range(600))
-    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(lines, mtime=0))
     cut = list(imports.units(tmp_path / "a.ndjson.gz"))
     assert [u.lines for u in cut] == [1, 251, 501]
     assert b"".join(u.data for u in cut) == lines
@@ -318,7 +318,7 @@ def test_units_of_a_file(tmp_path):
     assert list(imports.units(tmp_path / "b.json")) == [Unit(str(tmp_path / "b.json"), 0, b"{}")]
 
 
-@pytest.mark.parametrize(("name", "data"), [("a.json.gz", b"{}"), ("a.json.gz", gzip.compress(b"{}" * 99)[:-9]), ("a.txt", b""), ("gone.json", None)])  # fmt: skip
+@pytest.mark.parametrize(("name", "data"), [("a.json.gz", b"{}"), ("a.json.gz", gzip.compress(b"{}" * 99, mtime=0)[:-9]), ("a.txt", b""), ("gone.json", None)])  # fmt: skip
 def test_a_file_that_cannot_be_read(tmp_path, name, data):
     if data is not None:
         (tmp_path / name).write_bytes(data)

@@ -23,8 +23,8 @@ from confide.server.pages import compartment, dates, svg
 from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
 
 _SHOWN: Final = 60
-_PAGES: Final = 20
-"""Readings of the journal that the figures of a busy day take at most."""
+_PAGES: Final = 5
+"""Readings of the journal that the figures of a busy day take at most; each is an entry itself."""
 
 _TOGETHER: Final = timedelta(minutes=5)
 _SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value})
@@ -72,11 +72,13 @@ class Today:
     """The headline.
 
     Attributes:
+        whole: All of today was counted; else there may be more.
         columns: For each hour the number of people whose records were opened in it.
     """
 
     people: int
     staff: int
+    whole: bool
     picture: str
     columns: Sequence[tuple[str, int]]
 
@@ -137,8 +139,8 @@ def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
         group.append(line)
     oldest = min((line.id for group in groups for line in group), default=0)
     names = _actors(group[0].entry.actor for group in groups)
-    whose = [{line.entry.patient for line in group if line.entry.patient} for group in groups]
-    stand_ins = _stand_ins(visitor, {min(people) for people in whose if len(people) == 1})
+    about = [{line.entry.patient for line in group if line.entry.patient} for group in groups]
+    stand_ins = _stand_ins(visitor, {min(people) for people in about if len(people) == 1})
     return [_act(group, names, stand_ins) for group in groups], oldest if rest else 0
 
 
@@ -214,17 +216,19 @@ def _today(grant: Grant, now: datetime, newest: Sequence[Line]) -> Today:
     people: set[str] = set()
     logins: set[str] = set()
     hours: dict[int, set[str]] = {hour: set() for hour in range(24)}
+    whole = True
     lines = newest or system().journal.read(grant, now, limit=LIMIT)
-    for _ in range(_PAGES):
+    for page in range(1, _PAGES + 1):
         for line in lines:
             e = line.entry
             if e.at >= start and e.actor_kind != "system" and e.action in _SEEING and e.patient:
                 people.add(e.patient)
                 logins.add(e.actor)
                 hours[e.at.hour].add(e.patient)
-        if len(lines) < LIMIT or lines[-1].entry.at < start:
+        whole = len(lines) < LIMIT or lines[-1].entry.at < start
+        if whole or page == _PAGES:
             break
         lines = system().journal.read(grant, now, before=lines[-1].id, limit=LIMIT)
     columns = [(f"{hour:02d}", len(seen)) for hour, seen in hours.items()]
     picture = svg.columns("People whose records were opened, by hour (UTC)", "people", columns)
-    return Today(len(people), len(logins), picture, columns)
+    return Today(len(people), len(logins), whole, picture, columns)
