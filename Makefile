@@ -6,6 +6,8 @@ PYTHON ?= python3
 DEMO_PATIENTS ?= 200
 DEMO_FLAGS ?=
 PYTEST ?=
+# Two cores, two halves; a file stays together, because its tests share what is slow to set up.
+SHARED_OUT := --numprocesses 2 --dist loadfile
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -22,8 +24,8 @@ demo: .venv/demo.stamp ## a synthetic practice to look at; DEMO_PATIENTS=2000 fo
 
 # SQLite first, then whatever touches a database once more on a throw-away PostgreSQL cluster.
 test: .venv/dev.stamp ## all tests, on SQLite and on PostgreSQL; PYTEST="-k name" narrows them
-	$(BIN)/python -m pytest $(PYTEST)
-	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest -m database $(PYTEST)
+	$(BIN)/python -m pytest $(SHARED_OUT) $(PYTEST)
+	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest $(SHARED_OUT) -m database $(PYTEST)
 
 faults: .venv/dev.stamp ## only the tests that kill, fill and break things, with their output
 	$(BIN)/python -m pytest -v -s tests/faults tests/leaks $(PYTEST)

@@ -181,7 +181,8 @@ def _tell(made: bool, what: str, text: str) -> None:
 @contextmanager
 def _server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server in a session of its own: Ctrl-C is ours to pass on."""
-    command = [sys.executable, "-m", "confide.cli", "serve", "--with-parent", "--port", str(port)]
+    # -P: what lies in the folder that the demo is started in is not imported.
+    command = [sys.executable, "-P", "-m", "confide.cli", "serve", "--with-parent", "--port", str(port)]
     environment = {name: value for name, value in os.environ.items() if name != "CONFIDE_LOG_LEVEL"}
     with (folder / LOG).open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - ourselves
