@@ -1,4 +1,4 @@
-"""Run inside an installation: for each line on standard input, a child imports files unit by unit until it is killed.
+"""Run inside an installation: for each line of input, a child imports files unit by unit until it is killed.
 
 It says its number first, and of each unit when it is acknowledged. The parent only saves the time to start.
 """

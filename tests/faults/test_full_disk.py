@@ -1,4 +1,4 @@
-"""The disk is full: a readable refusal, nothing half done, and the same command goes on when there is room again."""
+"""The disk is full: a readable refusal, nothing half done, and it goes on when there is room again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from confide.errors import Unavailable
-from tests.leaks.premises import Premises
-from tests.leaks.test_canaries import _databases
+from tests.leaks.premises import Premises, empty_databases
 from tests.practice import PATIENT, Practice, build
 
 BUNDLES = 40
@@ -26,7 +25,7 @@ TEXT = "a sentence that needs its room on the disk; " * 40
 
 @pytest.fixture
 def premises(tmp_path: Path) -> Iterator[Premises]:
-    with _databases() as databases:
+    with empty_databases() as databases:
         if databases:
             pytest.skip("not for PostgreSQL: its files are not this program's")
         made = Premises(tmp_path / "premises", databases, log_level="WARNING")
@@ -37,10 +36,19 @@ def premises(tmp_path: Path) -> Iterator[Premises]:
 def bundle(n: int) -> dict[str, Any]:
     patient = {"resourceType": "Patient", "id": f"p{n}", "name": [{"family": "Quernheim"}]}
     notes = [
-        {"resourceType": "Basic", "id": f"b{n}-{i}", "code": {"text": TEXT}, "subject": {"reference": f"Patient/p{n}"}}
+        {
+            "resourceType": "Basic",
+            "id": f"b{n}-{i}",
+            "code": {"text": TEXT},
+            "subject": {"reference": f"Patient/p{n}"},
+        }
         for i in range(ENTRIES - 1)
     ]
-    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in (patient, *notes)]}
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": r} for r in (patient, *notes)],
+    }
 
 
 def _whole(premises: Premises) -> int:
@@ -68,7 +76,13 @@ def test_an_import_that_meets_a_full_disk(premises: Premises, workers: str) -> N
     command = [sys.executable, "-m", "confide.cli", "import", str(inbox), "--workers", workers]
     environment, folder = premises.environment, premises.folder
     done = subprocess.run(
-        command, env=environment, cwd=folder, preexec_fn=no_more_room, capture_output=True, check=False, timeout=120
+        command,
+        env=environment,
+        cwd=folder,
+        preexec_fn=no_more_room,
+        capture_output=True,
+        check=False,
+        timeout=120,
     )
     said = (done.stdout + done.stderr).decode()
     assert done.returncode == 4, said
@@ -98,14 +112,18 @@ def test_a_write_that_meets_a_full_disk() -> None:
         cursor.execute(f"PRAGMA max_page_count = {pages + 60}")
     try:
         with pytest.raises(Unavailable) as refused:
-            for _ in range(500):
-                practice.system.charts.create(grant, {**PATIENT, "text": _narrative()})
+            _write_until_full(practice, grant)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA max_page_count = 1073741823")
     assert "nothing was stored" in str(refused.value)
     assert 0 < Resource.objects.count() == JournalEntry.objects.filter(action="write").count()
     practice.system.charts.create(grant, PATIENT)
+
+
+def _write_until_full(practice: Practice, grant: Any) -> None:
+    for _ in range(500):
+        practice.system.charts.create(grant, {**PATIENT, "text": _narrative()})
 
 
 def _narrative() -> dict[str, str]:

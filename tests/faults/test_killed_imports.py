@@ -20,8 +20,7 @@ import pytest
 
 from confide.fhir import json
 from tests.leaks.planting import KEPT
-from tests.leaks.premises import Premises, kill
-from tests.leaks.test_canaries import _databases
+from tests.leaks.premises import Premises, empty_databases, kill
 
 KILLS = 20
 BY_COMMAND = 5  # of them, on the real command with its workers; the others on a child that starts faster
@@ -49,7 +48,7 @@ def inbox(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, i
 
 @pytest.fixture(scope="module")
 def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
-    with _databases() as databases:
+    with empty_databases() as databases:
         made = Premises(tmp_path_factory.mktemp("killed") / "premises", databases, log_level="WARNING")
         made.found()
         yield made
@@ -82,8 +81,11 @@ def check(premises: Premises, sizes: Counter[int]) -> int:
     assert journalled == written
     keys = {subject for (subject,) in premises.rows(ALL_KEYS, keys=True)}
     assert {row[3] for row in rows if bytes(row[4])} <= keys
-    named = premises.rows("SELECT id FROM records_source_id WHERE content <> ''" if not premises.databases else
-                          "SELECT id FROM records_source_id WHERE content <> ''::bytea")  # fmt: skip
+    named = premises.rows(
+        "SELECT id FROM records_source_id WHERE content <> ''"
+        if not premises.databases
+        else "SELECT id FROM records_source_id WHERE content <> ''::bytea"
+    )
     assert {plain(i) for (i,) in named} == {plain(row[0]) for row in rows}
     return int(units)
 
@@ -160,7 +162,7 @@ def test_the_end_is_that_of_an_uninterrupted_import(
     premises: Premises, inbox: dict[str, int], tmp_path: Path
 ) -> None:
     folder = str(Path(next(iter(inbox))).parent)
-    with _databases() as databases:
+    with empty_databases() as databases:
         whole = Premises(tmp_path / "whole", databases, log_level="WARNING")
         whole.found()
         whole.run("import", folder, "--source", SOURCE)
@@ -180,4 +182,6 @@ def test_again_changes_nothing(premises: Premises, inbox: dict[str, int]) -> Non
     before = premises.rows("SELECT COUNT(*), MAX(version) FROM records_resource")
     printed = premises.run("import", str(Path(next(iter(inbox))).parent), "--source", SOURCE)
     assert premises.rows("SELECT COUNT(*), MAX(version) FROM records_resource") == before
-    assert f"units imported before   {len(inbox):,}" in " ".join(printed.split()).replace("before ", "before   ")
+    assert f"units imported before   {len(inbox):,}" in " ".join(printed.split()).replace(
+        "before ", "before   "
+    )

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from confide.errors import KeyUnavailable
-from tests.leaks.premises import Premises
-from tests.leaks.test_canaries import _databases
+from tests.leaks.premises import Premises, empty_databases
 from tests.practice import PATIENT, Practice, build
 
 ONE = '{"resourceType": "Patient", "name": [{"family": "Quernheim"}]}\n'
@@ -17,7 +16,7 @@ ONE = '{"resourceType": "Patient", "name": [{"family": "Quernheim"}]}\n'
 
 @pytest.fixture
 def premises(tmp_path: Path) -> Iterator[Premises]:
-    with _databases() as databases:
+    with empty_databases() as databases:
         made = Premises(tmp_path / "premises", databases, log_level="WARNING")
         made.found()
         (made.folder / "one.ndjson").write_text(ONE)
@@ -92,4 +91,6 @@ def test_keys_that_are_lost_while_it_runs() -> None:
         restarted.system.indexes(practice.id).catch_up()
     assert Resource.objects.count() == 1
     assert not JournalEntry.objects.filter(action="write")[1:].exists()
-    assert JournalEntry.objects.count() - before <= 2  # a reveal that failed may be written down; never the other way
+    assert (
+        JournalEntry.objects.count() - before <= 2
+    )  # a reveal that failed may be written down; never the other way

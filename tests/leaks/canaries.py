@@ -1,4 +1,4 @@
-"""Canaries: values that exist nowhere else, and the search for them in any bytes, whatever they were turned into."""
+"""Canaries: values that exist nowhere else, and the search for them in whatever they were turned into."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class Garden:
 
     def uuid(self, place: str) -> str:
         """A random UUID whose last twelve digits are the mark."""
-        head = f"{len(self.planted):08x}-{self.dice.randrange(16**4):04x}-4b1d-a{self.dice.randrange(16**3):03x}"
+        head = (
+            f"{len(self.planted):08x}-{self.dice.randrange(16**4):04x}-4b1d-a{self.dice.randrange(16**3):03x}"
+        )
         return self._remember(f"{head}-{self.hex}", place)
 
     def _remember(self, canary: str, place: str) -> str:

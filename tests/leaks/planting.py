@@ -1,4 +1,4 @@
-"""Plants canaries in FHIR resources: wherever a person, or a program that thinks of nothing, may write a word.
+"""Plants canaries in FHIR resources, wherever a person or a careless program may write a word.
 
 It goes by FHIR's own definitions of types and by the design pages. It shares no code with the policy, and
 does not ask it anything.
@@ -7,30 +7,79 @@ does not ask it anything.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from confide.errors import Issue
 from confide.fhir import tables
-from confide.fhir.validate import validate
 from tests.leaks.canaries import Garden
+from tests.leaks.pruning import prune
 
 #: Outside every patient's compartment and kept by design, except for the people in them: what a practice is
 #: made of, what it prescribes, and FHIR's definitional resources (design page "protection", "keep").
 KEPT = frozenset(
-    "ActivityDefinition CapabilityStatement CatalogEntry ChargeItemDefinition CodeSystem CompartmentDefinition"
-    " ConceptMap DeviceDefinition EffectEvidenceSynthesis Endpoint EventDefinition Evidence EvidenceVariable"
-    " ExampleScenario GraphDefinition HealthcareService ImplementationGuide InsurancePlan Library Location Measure"
-    " Medication MedicationKnowledge MedicinalProduct MedicinalProductAuthorization"
-    " MedicinalProductContraindication MedicinalProductIndication MedicinalProductIngredient"
-    " MedicinalProductInteraction MedicinalProductManufactured MedicinalProductPackaged"
-    " MedicinalProductPharmaceutical MedicinalProductUndesirableEffect MessageDefinition NamingSystem"
-    " ObservationDefinition OperationDefinition Organization OrganizationAffiliation PlanDefinition Practitioner"
-    " PractitionerRole Questionnaire ResearchDefinition ResearchElementDefinition RiskEvidenceSynthesis"
-    " SearchParameter SpecimenDefinition StructureDefinition StructureMap Substance SubstanceNucleicAcid"
-    " SubstancePolymer SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial"
-    " SubstanceSpecification TerminologyCapabilities TestReport TestScript ValueSet".split()
+    {
+        "ActivityDefinition",
+        "CapabilityStatement",
+        "CatalogEntry",
+        "ChargeItemDefinition",
+        "CodeSystem",
+        "CompartmentDefinition",
+        "ConceptMap",
+        "DeviceDefinition",
+        "EffectEvidenceSynthesis",
+        "Endpoint",
+        "EventDefinition",
+        "Evidence",
+        "EvidenceVariable",
+        "ExampleScenario",
+        "GraphDefinition",
+        "HealthcareService",
+        "ImplementationGuide",
+        "InsurancePlan",
+        "Library",
+        "Location",
+        "Measure",
+        "Medication",
+        "MedicationKnowledge",
+        "MedicinalProduct",
+        "MedicinalProductAuthorization",
+        "MedicinalProductContraindication",
+        "MedicinalProductIndication",
+        "MedicinalProductIngredient",
+        "MedicinalProductInteraction",
+        "MedicinalProductManufactured",
+        "MedicinalProductPackaged",
+        "MedicinalProductPharmaceutical",
+        "MedicinalProductUndesirableEffect",
+        "MessageDefinition",
+        "NamingSystem",
+        "ObservationDefinition",
+        "OperationDefinition",
+        "Organization",
+        "OrganizationAffiliation",
+        "PlanDefinition",
+        "Practitioner",
+        "PractitionerRole",
+        "Questionnaire",
+        "ResearchDefinition",
+        "ResearchElementDefinition",
+        "RiskEvidenceSynthesis",
+        "SearchParameter",
+        "SpecimenDefinition",
+        "StructureDefinition",
+        "StructureMap",
+        "Substance",
+        "SubstanceNucleicAcid",
+        "SubstancePolymer",
+        "SubstanceProtein",
+        "SubstanceReferenceInformation",
+        "SubstanceSourceMaterial",
+        "SubstanceSpecification",
+        "TerminologyCapabilities",
+        "TestReport",
+        "TestScript",
+        "ValueSet",
+    }
 )
 #: What is a person's wherever it stands in a kept type: datatypes, and paths.
 PERSONAL_TYPES = frozenset(
@@ -83,7 +132,7 @@ class Planter:
     # Whole resources
 
     def resource(self, kind: str, id_: str = "") -> dict[str, Any] | None:
-        """Return a valid resource of type *kind*, as full as its rules let it be; None if nothing valid is left."""
+        """Return a valid resource, as full as its rules let it be; None if nothing valid is left."""
         made: dict[str, Any] = {"resourceType": kind, "id": id_ or self.garden.word(f"{kind}.id")}
         made |= self._object(kind, kind, (), planting=kind not in KEPT)
         if "contained" in tables.TYPES[kind].elements:
@@ -110,9 +159,9 @@ class Planter:
         out: dict[str, Any] = {}
         chosen = self._choices(name)
         for key, d in tables.TYPES[name].elements.items():
-            if key in {"contained"} or (d.choice and chosen[d.name] != key):
+            if key == "contained" or (d.choice and chosen[d.name] != key):
                 continue
-            if d.type in {"Extension"} and (key == "modifierExtension" or len(outer) > 3):
+            if d.type == "Extension" and (key == "modifierExtension" or len(outer) > 3):
                 continue
             here = f"{path}.{key}"
             value = self._element(d, here, (*outer, name), planting=planting)
@@ -144,7 +193,9 @@ class Planter:
 
     def _element(self, d: tables.ElementDef, path: str, outer: tuple[str, ...], *, planting: bool) -> Any:
         at_home = d.type in {"ContactPoint", "Address"}
-        personal = path in PERSONAL_PATHS or (d.type in PERSONAL_TYPES and path not in NOT_PERSONAL) or at_home
+        personal = (
+            path in PERSONAL_PATHS or (d.type in PERSONAL_TYPES and path not in NOT_PERSONAL) or at_home
+        )
         planting = planting or personal
         if d.primitive:
             if path == "Practitioner.birthDate":
@@ -156,12 +207,16 @@ class Planter:
             return self._extension(path, len(outer))
         if d.type == "Reference":
             return self._reference(d, path, planting=planting)
-        if outer.count(d.type) or len(outer) >= _DEEPEST or (len(outer) >= 3 and "." not in d.type and d.min == 0):
+        if (
+            outer.count(d.type)
+            or len(outer) >= _DEEPEST
+            or (len(outer) >= 3 and "." not in d.type and d.min == 0)
+        ):
             return None
         if d.type == "Narrative":
             return {"status": "generated", "div": _XHTML.format(self.garden.word(f"{path}.div"))}
         made = self._object(d.type, path, outer, planting=planting)
-        if d.type == "Coding" or d.type == "CodeableConcept":
+        if d.type in {"Coding", "CodeableConcept"}:
             self._known(made, path, d, planting=planting)
         if at_home:
             made["use"] = "home"
@@ -173,12 +228,12 @@ class Planter:
         return made or None
 
     def _known(self, made: dict[str, Any], path: str, d: tables.ElementDef, *, planting: bool) -> None:
-        """Half the codings are of known systems, with a display that is a canary; bound ones have their code."""
+        """Half the codings are of known systems, with a canary for a display; bound ones have their code."""
         self._turn += 1
         coding: dict[str, Any] = dict(KNOWN_CODINGS[self._turn % len(KNOWN_CODINGS)])
         if d.codes:
-            system = sorted(d.codes)[0]
-            coding = {"system": system, "code": sorted(d.codes[system])[0]}
+            system = min(d.codes)
+            coding = {"system": system, "code": min(d.codes[system])}
         if planting:
             coding["display"] = self.garden.word(f"{path}.display")
         if d.type == "Coding" and (d.codes or self._turn % 2):
@@ -195,7 +250,10 @@ class Planter:
         made: dict[str, Any] = {"url": url, "id": self.garden.word(f"{place}.id")}
         if self._turn % 5 == 0 and depth < 4:
             made["extension"] = [
-                {"url": self.garden.word(f"{place}.url"), "valueString": self.garden.word(f"{place}.valueString")},
+                {
+                    "url": self.garden.word(f"{place}.url"),
+                    "valueString": self.garden.word(f"{place}.valueString"),
+                },
                 {"url": "text", "valueString": self.garden.word(f"{place}.valueString")},
                 {"url": "ombCategory", "valueString": self.garden.word(f"{place}.ombCategory")},
                 self._extension(place, depth + 1),
@@ -204,7 +262,9 @@ class Planter:
         definition = tables.TYPES["Extension"].elements
         keys = [k for k, d in definition.items() if d.choice]
         d = definition[keys[self._turn % len(keys)]]
-        value = self._element(d, f"{place}.{d.key}", ("",) * (depth + 2), planting=True) if depth < 3 else None
+        value = (
+            self._element(d, f"{place}.{d.key}", ("",) * (depth + 2), planting=True) if depth < 3 else None
+        )
         made |= {d.key: value} if value is not None else {"valueString": self.garden.word(place)}
         return made
 
@@ -230,7 +290,7 @@ class Planter:
 
     # Primitives
 
-    def primitive(self, d: tables.ElementDef, path: str) -> Any:  # noqa: PLR0911
+    def primitive(self, d: tables.ElementDef, path: str) -> Any:
         garden = self.garden
         if d.type == "code" and d.codes:
             return sorted(d.allowed or ())[self.variant % len(d.allowed or "1")]
@@ -257,7 +317,7 @@ class Planter:
             case _:
                 return self._ordinary(d)
 
-    def _ordinary(self, d: tables.ElementDef) -> Any:  # noqa: PLR0911
+    def _ordinary(self, d: tables.ElementDef) -> Any:
         if d.type == "code" and d.codes:
             return sorted(d.allowed or ())[self.variant % len(d.allowed or "1")]
         match d.type:
@@ -315,79 +375,18 @@ class Planter:
             if path.startswith(("Practitioner.address", "Practitioner.telecom")):
                 planting = value.get("use") != "work"  # what a practitioner has for work is public
             return self._replant(value, d.type, path, planting=planting)
-        if planting and d.type in {"string", "markdown", "xhtml", "base64Binary", "dateTime", "instant", "time"}:
-            keep = (owner == "Reference" and d.key in {"reference", "type"}) or d.key in {"expression", "path"}
+        if planting and d.type in {
+            "string",
+            "markdown",
+            "xhtml",
+            "base64Binary",
+            "dateTime",
+            "instant",
+            "time",
+        }:
+            keep = (owner == "Reference" and d.key in {"reference", "type"}) or d.key in {
+                "expression",
+                "path",
+            }
             return value if keep else self.primitive(d, path)
         return value
-
-
-_STEP = re.compile(r"([A-Za-z_]+)(?:\[(\d+)\])?")
-
-
-def prune(resource: dict[str, Any]) -> dict[str, Any] | None:
-    """Take out of *resource* what its rules refuse, until they refuse nothing."""
-    for _ in range(400):
-        issues = validate(resource)
-        if not issues:
-            return resource
-        steps = _STEP.findall(issues[0].path)[1:]
-        if issues[0].kind in {"required", "invariant"} and len(steps) > 1 and not _find(resource, steps):
-            steps = steps[:-1]
-        while steps and not _remove(resource, steps):
-            steps = steps[:-1]
-        if not steps and not _drop_any(resource, issues[0]):
-            return None
-    return None
-
-
-def _drop_any(resource: dict[str, Any], issue: Issue) -> bool:
-    """Take away the first member without which this rule of the whole resource is not broken."""
-    for key in [k for k in resource if k not in {"resourceType", "id"}]:
-        left = validate({k: v for k, v in resource.items() if k != key})
-        if issue not in left and not any(i.kind == "required" for i in left):
-            del resource[key]
-            return True
-    return False
-
-
-def _key(node: Any, name: str) -> str | None:
-    if not isinstance(node, dict):
-        return None
-    if name in node:
-        return name
-    return next((k for k in node if k.startswith(name) and k[len(name) : len(name) + 1].isupper()), None)
-
-
-def _find(resource: Any, steps: list[tuple[str, str]]) -> bool:
-    node = resource
-    for name, place in steps:
-        key = _key(node, name)
-        if key is None:
-            return False
-        node = node[key]
-        if place:
-            if not isinstance(node, list) or int(place) >= len(node):
-                return False
-            node = node[int(place)]
-    return True
-
-
-def _remove(resource: Any, steps: list[tuple[str, str]]) -> bool:
-    if not _find(resource, steps):
-        return False
-    node = resource
-    for name, place in steps[:-1]:
-        node = node[_key(node, name)]
-        if place:
-            node = node[int(place)]
-    name, place = steps[-1]
-    key = _key(node, name)
-    if place:
-        del node[key][int(place)]
-        if not node[key]:
-            del node[key]
-    else:
-        del node[key]
-    if key:
-        node.pop(f"_{key}", None)
-    return True

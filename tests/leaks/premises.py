@@ -1,4 +1,4 @@
-"""An installation as an operator has it: commands and a server in processes of their own, and all that they leave."""
+"""An installation as an operator has it: its commands, its server, and all that they leave."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from tools import installation
 
 FHIR = "application/fhir+json"
 
@@ -36,7 +38,9 @@ class Answer:
 
     @property
     def raw(self) -> bytes:
-        return "\n".join(f"{k}: {v}" for k, v in self.headers.items()).encode("latin-1", "replace") + self.body
+        return (
+            "\n".join(f"{k}: {v}" for k, v in self.headers.items()).encode("latin-1", "replace") + self.body
+        )
 
 
 @dataclass
@@ -116,12 +120,26 @@ class Premises:
         """A program that may do everything, and sees everything."""
         purpose = () if "--purpose" in more else ("--purpose", "PATRQT")
         key = self.folder / "lab-key.json"
-        self.run("client", "add", "lab", "--elements", "all", "--scopes", "system/*.cruds", "--key-out", str(key), *purpose, *more)
+        self.run(
+            "client",
+            "add",
+            "lab",
+            "--elements",
+            "all",
+            "--scopes",
+            "system/*.cruds",
+            "--key-out",
+            str(key),
+            *purpose,
+            *more,
+        )
 
     def sign_in(self) -> None:
         """Get that program's token."""
         url = f"http://127.0.0.1:{self.port}"
-        self.token = self.run("client", "token", "lab", "--key", str(self.folder / "lab-key.json"), "--url", url)
+        self.token = self.run(
+            "client", "token", "lab", "--key", str(self.folder / "lab-key.json"), "--url", url
+        )
         self.token = self.token.split()[-1]
         # The token is a secret of this program, not of a patient; it does not stay in what is searched.
 
@@ -189,9 +207,9 @@ class Premises:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """kill -9 a process that we started, and its children."""
-    children = _children(process.pid)
+    below = children(process.pid)
     process.kill()
-    for child in children:
+    for child in below:
         try:
             os.kill(child, signal.SIGKILL)
         except ProcessLookupError:
@@ -199,7 +217,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -208,8 +226,14 @@ def _children(parent: int) -> list[int]:
             continue
         if int(fields[1]) == parent:
             child = int(status.parent.name)
-            found += [child, *_children(child)]
+            found += [child, *children(child)]
     return found
+
+
+def empty_databases() -> AbstractContextManager[dict[str, str]]:
+    """Environment for an installation of its own; SQLite's databases lie in its folder anyway."""
+    url = os.environ.get("DATABASE_URL")
+    return installation.fresh_postgres(url) if url else nullcontext({})
 
 
 def dump(databases: dict[str, str]) -> Iterator[tuple[str, bytes]]:

@@ -120,7 +120,11 @@ def test_a_patient_goes_with_the_whole_chart(elm, execute):
         (observation("x", status=CANARY), ("Bundle.entry[1].resource.Observation.status", "code-invalid")),
         (observation(CANARY), ("Bundle.entry[1].resource.Observation.subject.reference", "not-found")),
         (
-            observation("x") | {"subject": {"reference": URN}, "code": {"coding": [{"system": f"http://{CANARY}", "code": CANARY}]}},
+            observation("x")
+            | {
+                "subject": {"reference": URN},
+                "code": {"coding": [{"system": f"http://{CANARY}", "code": CANARY}]},
+            },
             ("Bundle.entry[1].resource.Observation.code.coding[0].system", "code-invalid"),
         ),
         (
@@ -130,7 +134,7 @@ def test_a_patient_goes_with_the_whole_chart(elm, execute):
         ({"resourceType": CANARY}, None),
         (CANARY, None),
     ],
-)  # fmt: skip
+)
 def test_one_bad_entry_and_nothing_is_stored(execute, bad, issue):
     before = counts()
     bad = {"request": {"method": "POST", "url": "Observation"}, "resource": bad}

@@ -42,7 +42,29 @@ def desk(elm):
     return elm.grant("search", elm.member("front_desk"), "TREAT")
 
 
-FOUND = ["zoe", "ZOË", "zo", "mul", "müller", "ortiz", "Müller-Ortiz", "mullerortiz", "ana ortiz", "ortiz, zoe", "1963-05-04", "05/04/1963", "4 May 1963", "zoe 1963-05-04", "5550104477", "(555) 010-4477", "555-010", "+1 555 010 4477", "E-0004711", "e0004711", "zoe E-0004711"]  # fmt: skip
+FOUND = [
+    "zoe",
+    "ZOË",
+    "zo",
+    "mul",
+    "müller",
+    "ortiz",
+    "Müller-Ortiz",
+    "mullerortiz",
+    "ana ortiz",
+    "ortiz, zoe",
+    "1963-05-04",
+    "05/04/1963",
+    "4 May 1963",
+    "zoe 1963-05-04",
+    "5550104477",
+    "(555) 010-4477",
+    "555-010",
+    "+1 555 010 4477",
+    "E-0004711",
+    "e0004711",
+    "zoe E-0004711",
+]
 NOT_FOUND = [
     "oe",
     "zoe doe",

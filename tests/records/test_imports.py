@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from django.db import connections
+from django.db import DatabaseError, connections
 
-from confide.errors import Damaged, InvalidResource, Unavailable
+from confide.errors import ConfideError, Damaged, InvalidResource, Unavailable
 from confide.fhir import json
 from confide.records import imports
 from confide.records.imports import Report, Unit
@@ -71,7 +71,26 @@ def test_lines_whatever_their_order(elm, run):
 
 def test_one_resource_alone(elm, run):
     assert told(run(Unit("p.json", 0, json.format(PATIENT | {"id": "p1"})))) == (1, 0, 0, 0)
-    document = {"resourceType": "Bundle", "id": "d", "type": "document", "identifier": {"system": "urn:x", "value": "1"}, "timestamp": "2024-05-04T00:00:00Z", "entry": [{"fullUrl": "urn:uuid:6b1f0c1e-8a57-4c58-9a3f-0d6b8f5f2f11", "resource": {"resourceType": "Composition", "status": "final", "type": {"text": CANARY}, "date": "2024-05-04", "author": [{"display": CANARY}], "title": CANARY}}]}  # fmt: skip
+    document = {
+        "resourceType": "Bundle",
+        "id": "d",
+        "type": "document",
+        "identifier": {"system": "urn:x", "value": "1"},
+        "timestamp": "2024-05-04T00:00:00Z",
+        "entry": [
+            {
+                "fullUrl": "urn:uuid:6b1f0c1e-8a57-4c58-9a3f-0d6b8f5f2f11",
+                "resource": {
+                    "resourceType": "Composition",
+                    "status": "final",
+                    "type": {"text": CANARY},
+                    "date": "2024-05-04",
+                    "author": [{"display": CANARY}],
+                    "title": CANARY,
+                },
+            }
+        ],
+    }
     assert told(run(Unit("d.json", 0, json.format(document)))) == (1, 0, 0, 0), (
         "a document is a record of its own"
     )
@@ -213,7 +232,13 @@ def test_a_duplicate_id(run):
 
 
 def test_a_bad_line_does_not_stop_the_others(run):
-    unit = ndjson(PATIENT | {"id": "p1"}, b"{" + CANARY.encode(), PATIENT | {"id": "p2", "gender": CANARY}, PATIENT | {"id": "p1"}, PATIENT | {"id": "p3"})  # fmt: skip
+    unit = ndjson(
+        PATIENT | {"id": "p1"},
+        b"{" + CANARY.encode(),
+        PATIENT | {"id": "p2", "gender": CANARY},
+        PATIENT | {"id": "p1"},
+        PATIENT | {"id": "p3"},
+    )
     report = run(unit)
     assert told(report) == (2, 0, 0, 3)
     assert [r.place.split(" ")[1] for r in report.refused] == ["2", "3", "4"]
@@ -253,7 +278,7 @@ def at_once(work, arguments):
     def one(argument):
         try:
             results.append(work(argument))
-        except Exception as problem:
+        except (ConfideError, DatabaseError) as problem:
             problems.append(problem)
         finally:
             connections.close_all()
@@ -272,7 +297,11 @@ def at_once(work, arguments):
 
 def test_all_bring_the_same_organization(elm):
     """Two files that name it first, at the same time: one makes it, the others find it."""
-    elm.importer().unit(ndjson({"resourceType": "Location", "id": "l", "managingOrganization": {"reference": "Organization/o1"}}))  # fmt: skip
+    elm.importer().unit(
+        ndjson(
+            {"resourceType": "Location", "id": "l", "managingOrganization": {"reference": "Organization/o1"}}
+        )
+    )
     units = [
         bundle(
             ORGANIZATION,
@@ -318,7 +347,15 @@ def test_units_of_a_file(tmp_path):
     assert list(imports.units(tmp_path / "b.json")) == [Unit(str(tmp_path / "b.json"), 0, b"{}")]
 
 
-@pytest.mark.parametrize(("name", "data"), [("a.json.gz", b"{}"), ("a.json.gz", gzip.compress(b"{}" * 99, mtime=0)[:-9]), ("a.txt", b""), ("gone.json", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json.gz", b"{}"),
+        ("a.json.gz", gzip.compress(b"{}" * 99, mtime=0)[:-9]),
+        ("a.txt", b""),
+        ("gone.json", None),
+    ],
+)
 def test_a_file_that_cannot_be_read(tmp_path, name, data):
     if data is not None:
         (tmp_path / name).write_bytes(data)

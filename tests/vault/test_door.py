@@ -69,9 +69,14 @@ def test_forms_are_written_as_they_were_shown(elm, patient, stored, reveal):
     assert shown.hidden >= {Element.SSN, Element.IDENTIFIER}
     [row] = journal()
     assert row.elements == {
-        "name": "clear", "birth-date": "clear", "phone": "clear", "email": "clear", "address": "clear",
-        "mrn": "clear", "ssn": "masked",
-    } | {e: "clear" for e in row.elements if e in {"clinical", "contact", "date"}}  # fmt: skip
+        "name": "clear",
+        "birth-date": "clear",
+        "phone": "clear",
+        "email": "clear",
+        "address": "clear",
+        "mrn": "clear",
+        "ssn": "masked",
+    } | {e: "clear" for e in row.elements if e in {"clinical", "contact", "date"}}
 
 
 def test_stand_ins_cost_nothing(elm, stored, reveal):
@@ -251,8 +256,10 @@ def test_a_journal_that_refuses_one_entry_shows_nothing(elm, stored, reveal):
     from django.db import connection
 
     refuse = {
-        "sqlite": "CREATE TRIGGER refuse BEFORE INSERT ON audit_journalentry BEGIN SELECT RAISE(ABORT, 'no'); END",
-        "postgresql": "ALTER TABLE audit_journalentry ADD CONSTRAINT refuse CHECK (action <> 'reveal') NOT VALID",
+        "sqlite": "CREATE TRIGGER refuse BEFORE INSERT ON audit_journalentry"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "postgresql": "ALTER TABLE audit_journalentry"
+        " ADD CONSTRAINT refuse CHECK (action <> 'reveal') NOT VALID",
     }
     undo = {
         "sqlite": "DROP TRIGGER refuse",

@@ -34,6 +34,9 @@ _ALSO: Mapping[tuple[str, str], frozenset[str]] = {
     ("Observation", "performer"): frozenset({"Encounter"}),
 }
 
+# A resource that is wrong in more places than this is not looked at further: the time that it takes to list
+# what is wrong would grow with the square of its length.
+_MOST = 100
 _NOT_ONE = "has an element that this type does not have"
 _EMPTY_OBJECT = [("", "structure", "must not be empty")]
 _NO_OBJECT = [("", "structure", "must be an object")]
@@ -46,7 +49,8 @@ def validate(resource: Any) -> list[Issue]:
         resource: A value as `confide.fhir.json.parse` returns it; any other value is not valid.
 
     Returns:
-        Issues in document order, with FHIRPaths such as ``Patient.name[0].given[1]``; neither path
+        Issues in document order, the first hundred or so of any one object or array, with FHIRPaths
+        such as ``Patient.name[0].given[1]``; neither path
         nor text holds a value or an unknown name.
     """
     kind = resource.get("resourceType") if type(resource) is dict else None
@@ -123,6 +127,8 @@ def _object(name: str, rules: Mapping[str, Walk]) -> Walk:  # noqa: C901 - see w
             bad = rule(item, local) if rule is not None else _stranger(value, key)
             if bad is not None:
                 found = bad if found is None else found + bad
+                if len(found) >= _MOST:
+                    return found
         for key, beside, title in required:
             if key not in value and not _extended(value.get(beside)):
                 found = [*(found or ()), (f".{title}", "required", "must be present")]
@@ -265,6 +271,8 @@ def _array(one: Walk, element: ElementDef) -> Walk:
                 here = f"{prefix}[{place}]"
                 bad = [(here + path, kind, text) for path, kind, text in bad]
                 found = bad if found is None else found + bad
+                if len(found) >= _MOST:
+                    return found
             place += 1  # noqa: SIM113 - enumerate would make a tuple for each good value
         return found
 
@@ -306,6 +314,8 @@ def _texts(check: Check, element: ElementDef) -> Walk:
         for place, item in enumerate(value):
             if item is not None and (wrong := check(item)) is not None:
                 found = [*(found or ()), (f"{prefix}[{place}]", category, wrong)]
+                if len(found) >= _MOST:
+                    return found
         return found
 
     return rule

@@ -42,7 +42,7 @@ def _adapted(rows: list[Sequence[Any]]) -> list[tuple[Any, ...]]:
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
     for i, value in enumerate(rows[0]):
         if type(value) is uuid.UUID and not connection.features.has_native_uuid_field:
-            columns[i] = ["%032x" % u.int for u in columns[i]]
+            columns[i] = [f"{u.int:032x}" for u in columns[i]]
         elif type(value) is datetime:
             columns[i] = [connection.ops.adapt_datetimefield_value(v) for v in columns[i]]
     return list(zip(*columns, strict=True))

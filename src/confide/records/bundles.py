@@ -159,10 +159,17 @@ def _entry(entry: Any, path: str) -> _Entry:
     match = request.get("ifMatch")
     if not isinstance(full_url, str) or not (match is None or isinstance(match, str)):
         raise InvalidResource([Issue(path, "structure", "fullUrl and ifMatch are strings")])
-    return _Entry(f"{path}.resource", method, url, full_url, entry.get("resource"), version_of(match))
+    return _Entry(
+        f"{path}.resource",
+        method,
+        url,
+        full_url,
+        entry.get("resource"),
+        version_of(match, f"{path}.request.ifMatch"),
+    )
 
 
-def version_of(match: str | None) -> int | None:
+def version_of(match: str | None, where: str = "If-Match") -> int | None:
     """The version that ``If-Match: W/"3"`` names.
 
     Raises:
@@ -172,7 +179,7 @@ def version_of(match: str | None) -> int | None:
         return None
     digits = match.removeprefix("W/").strip('"')
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise InvalidResource([Issue("If-Match", "value", 'a version tag is written W/"3"')])
+        raise InvalidResource([Issue(where, "value", 'a version tag is written W/"3"')])
     return int(digits)
 
 

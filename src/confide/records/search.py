@@ -258,6 +258,9 @@ class Search:
             text = "sorting by date is within one patient, for those who may see dates"
             raise InvalidResource([Issue("_sort", "not-supported", text)])
         views = self._charts.views(grant, rows, frozenset({Element.DATE}))
+        if any(Element.DATE in v.hidden for v in views):
+            msg = "the exposure budget does not cover opening what has to be sorted"
+            raise BudgetSpent(msg)
         keyed = [
             (min((low for low, _ in spans(v.body, parameter)), default=""), r)
             for r, v in zip(rows, views, strict=True)
