@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -35,6 +36,7 @@ LEEWAY: Final = timedelta(seconds=60)
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _FORM = "application/x-www-form-urlencoded"
 _FORM_LIMIT = 64 * 1024
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _LONGEST_JTI = 200
 _SMALLEST_RSA = 2048
 _NAMES = frozenset({"grant_type", "scope", "client_assertion_type", "client_assertion", "client_id"})
@@ -139,12 +141,15 @@ def _authenticate(assertion: str, audience: str, now: datetime) -> tuple[Client,
 
 
 def jwt_subject(payload: bytes) -> str:
-    """The ``sub`` of an unverified payload."""
+    """The ``sub`` of an unverified payload, if it has the form of a client's id.
+
+    Anything else is not looked up: a database may write down what it is asked.
+    """
     from confide.fhir import json
 
     claims = json.parse(payload)
     subject = claims.get("sub") if isinstance(claims, dict) else None
-    return subject if isinstance(subject, str) and len(subject) <= 36 and subject.isprintable() else ""
+    return subject if isinstance(subject, str) and _ID(subject) else ""
 
 
 def _key(client: Client, header: dict[str, Any]) -> ECKey | RSAKey:
