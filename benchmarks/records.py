@@ -29,15 +29,15 @@ _TYPED = ("gar", "mu", "nune", "whit", "sm", "an", "jo 19", "ngu", "mar gar", "5
 
 @benchmark
 def imports() -> Iterator[Figure]:
-    """All 60 Synthea bundles through ``confide import``: protected, indexed, journalled; processes' start included."""
+    """All 60 Synthea bundles through ``confide import``, from its start to its end."""
     shared = outside.shared()
     if shared is None:
         raise LeftOut(outside.NO_SHARED)
     with tempfile.TemporaryDirectory(prefix="confide-bench-") as folder:
         environment = os.environ | installation.lay(Path(folder))
         confide = [sys.executable, "-m", "confide.cli"]
-        subprocess.run([*confide, "init", "--practice", "Bench", "--admin", "bench"], env=environment, check=True,
-                       capture_output=True, stdin=subprocess.DEVNULL)  # fmt: skip
+        init = [*confide, "init", "--practice", "Bench", "--admin", "bench"]
+        subprocess.run(init, env=environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
         started = time.perf_counter()
         told = subprocess.run(
             [*confide, "import", str(shared / "fhir" / "synthea")],
@@ -48,7 +48,9 @@ def imports() -> Iterator[Figure]:
     if told.returncode or numbers is None:
         raise LeftOut(f"confide import did not end well ({told.returncode})")
     rate = int(numbers[1].replace(",", "")) / took
-    yield Figure("import, resources", rate, "resources/s", Peer("Aidbox, import", 2_678, PUBLISHED), target=1_000)
+    yield Figure(
+        "import, resources", rate, "resources/s", Peer("Aidbox, import", 2_678, PUBLISHED), target=1_000
+    )
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def _actor(practice: str, purpose: Any) -> Any:
 
 @benchmark
 def door_and_finder() -> Iterator[Figure]:
-    """One patient's identity, paid for and journalled durably; a keystroke in the finder; both in the process."""
+    """One patient's identity, paid for and journalled durably; a keystroke in the finder."""
     import django
 
     django.setup()
