@@ -58,6 +58,7 @@ def _keep_databases_in_files(folder: Path) -> None:
 def _let_tests_empty_the_journal() -> None:
     """Between transactional tests all tables are emptied; for that the journal's triggers step aside."""
     from django.db.backends.postgresql.base import DatabaseOperations as PostgreSql
+    from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSqlCreation
     from django.db.backends.sqlite3.base import DatabaseOperations as Sqlite
 
     def empty_sqlite(self: Sqlite, statements: list[str]) -> None:
@@ -71,6 +72,13 @@ def _let_tests_empty_the_journal() -> None:
         without_triggers = "SET LOCAL session_replication_role = replica"
         super(PostgreSql, self).execute_sql_flush([without_triggers, *statements])
 
+    def drop(self: PostgreSqlCreation, test_database_name: str, verbosity: int) -> None:
+        # A thread or a program that a test has ended may still hold a session for a moment.
+        name = self.connection.ops.quote_name(test_database_name)
+        with self._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    PostgreSqlCreation._destroy_test_db = drop
     Sqlite.execute_sql_flush = empty_sqlite
     PostgreSql.execute_sql_flush = empty_postgres
 

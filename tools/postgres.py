@@ -29,9 +29,6 @@ SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=60",
-    # Programs are killed here, not machines: what PostgreSQL has written, the kernel keeps.
-    "fsync=off",
-    "full_page_writes=off",
     "log_statement=all",  # so that the leak tests see what the server was told
 )
 
