@@ -45,36 +45,53 @@ class Bundles:
         self._charts = charts
         self._search = search
 
-    def execute(self, grant_for: GrantFor, bundle: Any, searchset: SearchSet) -> dict[str, Any]:
+    def execute(
+        self,
+        grant_for: GrantFor,
+        bundle: Any,
+        searchset: SearchSet,
+        allow: Callable[[Any], None] = lambda _: None,
+        refused: Callable[[ConfideError], None] = lambda _: None,
+    ) -> dict[str, Any]:
         """Carry out a transaction (all or nothing) or a batch (entry by entry).
 
         Args:
             grant_for: Gives the caller's grant for an action.
             bundle: As it came.
             searchset: Writes the result of a GET entry that searches.
+            allow: Raises where the caller's scopes do not cover an entry; asked before anything is done.
+            refused: Is told why an entry of a batch failed; the answer says so as well.
 
         Raises:
             InvalidResource: An entry of a transaction breaks a rule; nothing was stored.
         """
-        entries = _entries(bundle)
+        listed = _listed(bundle)
         if bundle["type"] == "batch":
-            return {
-                "resourceType": "Bundle",
-                "type": "batch-response",
-                "entry": [self._alone(grant_for, e, searchset) for e in entries],
-            }
-        return {
-            "resourceType": "Bundle",
-            "type": "transaction-response",
-            "entry": self._together(grant_for, entries, searchset),
-        }
+            done = [self._alone(grant_for, e, i, searchset, allow, refused) for i, e in enumerate(listed)]
+            return {"resourceType": "Bundle", "type": "batch-response", "entry": done}
+        for entry in listed:
+            allow(entry)
+        entries = [_entry(e, f"Bundle.entry[{i}]") for i, e in enumerate(listed)]
+        _refuse_duplicates(entries)
+        done = self._together(grant_for, entries, searchset)
+        return {"resourceType": "Bundle", "type": "transaction-response", "entry": done}
 
-    def _alone(self, grant_for: GrantFor, entry: _Entry, searchset: SearchSet) -> dict[str, Any]:
+    def _alone(
+        self,
+        grant_for: GrantFor,
+        entry: Any,
+        position: int,
+        searchset: SearchSet,
+        allow: Callable[[Any], None],
+        refused: Callable[[ConfideError], None],
+    ) -> dict[str, Any]:
         try:
-            return self._together(grant_for, [entry], searchset)[0]
+            allow(entry)
+            return self._together(grant_for, [_entry(entry, f"Bundle.entry[{position}]")], searchset)[0]
         except (Damaged, Unavailable):
             raise
         except ConfideError as problem:
+            refused(problem)
             return _failed(problem)
 
     def _together(
@@ -123,7 +140,7 @@ def _refuse(entry: _Entry, kind: str, text: str, member: str = "request.url") ->
     return InvalidResource([Issue(f"{entry.path.removesuffix('.resource')}.{member}", kind, text)])
 
 
-def _entries(bundle: Any) -> list[_Entry]:
+def _listed(bundle: Any) -> list[Any]:
     if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
         raise InvalidResource([Issue("Bundle", "structure", "a Bundle is expected here")])
     if bundle.get("type") not in {"transaction", "batch"}:
@@ -135,10 +152,7 @@ def _entries(bundle: Any) -> list[_Entry]:
         raise InvalidResource(
             [Issue("Bundle.entry", "too-long", f"at most {_MOST_ENTRIES} entries in one bundle")]
         )
-    entries = [_entry(e, f"Bundle.entry[{i}]") for i, e in enumerate(listed)]
-    if bundle["type"] == "transaction":
-        _refuse_duplicates(entries)
-    return entries
+    return listed
 
 
 def _entry(entry: Any, path: str) -> _Entry:

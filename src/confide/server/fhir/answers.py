@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
 
-from confide.errors import ConfideError, InvalidResource, Issue, VersionConflict
+from confide.errors import ConfideError, InvalidResource, VersionConflict
 from confide.fhir import json
 from confide.records.outcomes import etag, outcome, status_of
 from confide.records.rows import View
@@ -113,15 +113,3 @@ def send_problem(
     elif searching and isinstance(problem, InvalidResource):
         status = 400
     return send(outcome(problem), status, {"Retry-After": RETRY_SECONDS} if status == 503 else None)
-
-
-def moved(problem: ConfideError, path: str) -> ConfideError:
-    """The same problem of a bundle's only entry, with the path of the entry in the bundle that was sent."""
-    if not isinstance(problem, InvalidResource):
-        return problem
-    return InvalidResource(
-        [
-            Issue(issue.path.replace("Bundle.entry[0]", path, 1), issue.kind, issue.text)
-            for issue in problem.issues
-        ]
-    )
