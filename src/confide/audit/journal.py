@@ -241,7 +241,9 @@ class Journal:
                 last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
                 return list(range(last - len(entries) + 1, last + 1))
         except (DatabaseError, TypeError, ValueError) as error:
-            raise JournalUnavailable(f"the journal cannot be written ({type(error).__name__})") from None
+            raise JournalUnavailable(
+                f"the journal cannot be written, so nothing was stored or shown ({type(error).__name__})"
+            ) from None
 
     def read(
         self,

@@ -295,7 +295,7 @@ class Vault:
             with transaction.atomic(durable=True):
                 yield
         except DatabaseError as problem:
-            msg = "the journal cannot be written, so nothing was revealed"
+            msg = "the journal cannot be written, so nothing was stored or shown"
             raise JournalUnavailable(msg) from problem
         except RuntimeError as problem:
             msg = "the journal's entry must be durable first, so nothing is revealed inside a transaction"
