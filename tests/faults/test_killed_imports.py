@@ -100,22 +100,25 @@ def test_twenty_kills(premises: Premises, inbox: dict[str, int]) -> None:
     dice = random.Random()
     acknowledged: dict[str, int] = {}
     moments = Counter[str]()
+    longest = LONGEST
     driver = python(premises, "driver.py", SOURCE, folder)
     after = check(premises, sizes)
     for n in range(KILLS):
         before = after
         said = {}
         if n % (KILLS // BY_COMMAND):
-            said = _kill_child(driver, dice.uniform(0, LONGEST))
+            said = _kill_child(driver, dice.uniform(0, longest))
             acknowledged |= said
         else:
             _kill_command(premises, folder, dice.uniform(0, LONGEST))
         after = check(premises, sizes)
         assert after >= before + len(said), "what was acknowledged is not there"
+        # A fast machine is killed sooner, a slow one later, so that the kills fall all over the import.
+        longest *= 0.5 if after * KILLS > (n + 1) * len(inbox) else 1.4
         moments["all" if after == len(inbox) else "some" if after else "none"] += 1
     driver.communicate()
-    # If the machine is so fast that nothing is left, the kills missed.
-    assert moments["some"] >= KILLS / 2, moments
+    # If nothing was left to interrupt for most of them, the kills missed.
+    assert moments["some"] >= KILLS / 4, moments
     printed = premises.run("import", folder, "--source", SOURCE)
     done = check(premises, sizes)
     assert done == len(inbox), printed
