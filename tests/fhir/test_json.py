@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
-import time
 
 import pytest
 from hypothesis import given
@@ -109,11 +108,8 @@ def test_any_input_is_a_value_or_broken_json(data):
     assert parse(format(value)) == value
 
 
-def test_the_synthea_bundles_come_back_equal_and_fast(bundles):
-    start = time.perf_counter()
+def test_the_synthea_bundles_come_back_equal(bundles):
     values = [parse(data) for data in bundles]
-    spent = time.perf_counter() - start
-    assert spent < 5  # under 0.5 s on an idle core; the bound only catches a fall off a cliff
     assert [parse(format(value)) for value in values] == values
 
 
