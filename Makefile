@@ -10,6 +10,7 @@ PYTEST ?=
 SHARED_OUT := --numprocesses 2 --dist loadfile
 
 BIN := .venv/bin
+WHEELS := --only-binary :all: --no-binary pyspark --no-binary pyffx
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTED := src tests tools benchmarks
 
@@ -42,22 +43,25 @@ format: .venv/dev.stamp ## write the code as `make lint` wants to see it
 	$(BIN)/ruff check --fix $(TESTED)
 	$(BIN)/ruff format $(TESTED)
 
-bench: .venv/dev.stamp ## measure; prints a table and writes build/bench.json
+bench: .venv/bench.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks
 
 docs: .venv/dev.stamp ## the documentation as pages in build/docs; fails on a broken link
 	$(BIN)/python -m tools.docs
 
-# The locks hold on Python 3.11 to 3.13; every package comes as a wheel. uv works out all of them at once.
-LOCK = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+# The locks hold on Python 3.11 to 3.13. Every package comes as a wheel, but for the few that have none.
+# uv works out all of them at once.
+LOCK = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(WHEELS) \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --extra server --extra postgres
 
 lock: ## newest versions into requirements/*.txt
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) --upgrade pyproject.toml requirements/build.in --output-file requirements/demo.txt
-	$(LOCK) --upgrade --constraint requirements/demo.txt --extra dev pyproject.toml requirements/build.in \
-		--output-file requirements/dev.txt
+	$(LOCK) --upgrade --constraint requirements/demo.txt --extra columns --extra spark --extra dev \
+		pyproject.toml requirements/build.in --output-file requirements/dev.txt
+	$(LOCK) --upgrade --constraint requirements/dev.txt --extra columns --extra bench \
+		pyproject.toml requirements/build.in --output-file requirements/bench.txt
 
 clean: ## forget the environment and what was built; the demo's data stays
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -69,11 +73,16 @@ clean: ## forget the environment and what was built; the demo's data stays
 # A stamp is newer than the lock that it stands for: then there is nothing to install.
 .venv/demo.stamp: requirements/demo.txt pyproject.toml | .venv/bin/python
 	@echo "installing what Confide needs into .venv (once)"
-	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements/demo.txt
+	@$(INSTALL) --require-hashes --no-build-isolation $(WHEELS) --requirement requirements/demo.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/demo.stamp
 	@echo "installing what the tests need into .venv (once)"
-	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements/dev.txt
+	@$(INSTALL) --require-hashes --no-build-isolation $(WHEELS) --requirement requirements/dev.txt
+	@touch $@
+
+.venv/bench.stamp: requirements/bench.txt .venv/dev.stamp
+	@echo "installing the peers to measure beside into .venv (once)"
+	@$(INSTALL) --require-hashes --no-build-isolation $(WHEELS) --requirement requirements/bench.txt
 	@touch $@

@@ -6,8 +6,11 @@ Confide: each border translates what its libraries raise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_ROWS_NAMED: Final = 10
 
 
 class ConfideError(Exception):
@@ -73,6 +76,23 @@ class InvalidResource(Invalid):
 
     def __reduce__(self) -> tuple[type[InvalidResource], tuple[list[Issue]]]:
         return (type(self), (self.issues,))
+
+
+class MalformedColumn(Invalid):
+    """Values of a column are not what its element asks for; ``rows`` says where, counted from 0."""
+
+    code = "malformed-column"
+
+    def __init__(self, rows: Sequence[int], what: str) -> None:
+        self.rows = tuple(rows)
+        self.what = what
+        first = ", ".join(str(row) for row in self.rows[:_ROWS_NAMED])
+        more = ", ..." if len(self.rows) > _ROWS_NAMED else ""
+        many = "row" if len(self.rows) == 1 else "rows"
+        super().__init__(f"{len(self.rows):,} {many} {what} (counted from 0: {first}{more})")
+
+    def __reduce__(self) -> tuple[type[MalformedColumn], tuple[tuple[int, ...], str]]:
+        return (type(self), (self.rows, self.what))
 
 
 class TooLarge(Invalid):
