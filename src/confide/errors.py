@@ -95,6 +95,12 @@ class MalformedColumn(Invalid):
         return (type(self), (self.rows, self.what))
 
 
+class WeakPassword(Invalid):
+    """A password that is too short, expected, or known from a breach; the message says which."""
+
+    code = "weak-password"
+
+
 class TooLarge(Invalid):
     """The body is larger than the server reads (HTTP 413)."""
 

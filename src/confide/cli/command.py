@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from confide import errors
-from confide.cli import client, demo, doctor, init, intake, practice, serve, show, staff
+from confide.cli import client, demo, doctor, init, intake, passwords, practice, serve, show, staff
 
-COMMANDS = (init, practice, staff, client, intake, serve, doctor, demo)
+COMMANDS = (init, practice, staff, client, passwords, intake, serve, doctor, demo)
 EPILOG = """\
 first steps:
   confide demo                 a synthetic practice to look at, on http://localhost:8100

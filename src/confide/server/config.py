@@ -37,6 +37,8 @@ class Config:
         body_limit: Bytes of a request's body that are read at most.
         code_systems: URLs of the practice's own code systems, whose codes are accepted.
         client_ceiling_patients: Patients a day that an operator may give an OAuth client at most.
+        password_filter: A filter of breached passwords, made by ``confide passwords build``.
+        password_range_url: A range API of breached passwords that is asked, too.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -53,6 +55,8 @@ class Config:
     body_limit: int = 64 * 1024 * 1024
     code_systems: tuple[str, ...] = ()
     client_ceiling_patients: int = 150
+    password_filter: Path | None = None
+    password_range_url: str | None = None
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -144,6 +148,8 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
         "CONFIDE_CLIENT_CEILING_PATIENTS",
         _number(0, 10**9),
     ),
+    "password_filter": ("passwords.filter", "CONFIDE_PASSWORD_FILTER", _text),
+    "password_range_url": ("passwords.range_url", "CONFIDE_PASSWORD_RANGE_URL", _text),
 }
 
 
@@ -174,7 +180,9 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
                 raise Misconfigured(f"{source}: {error}") from None
     if written:
         raise Misconfigured(f"{FILE}: {min(written)} is not a setting (see docs/operations.md)")
-    values["keyring"] = data / Path(values["keyring"]).expanduser()
+    for name in ("keyring", "password_filter"):
+        if name in values:
+            values[name] = data / Path(values[name]).expanduser()
     return Config(data=data, passphrase=environ.get("CONFIDE_PASSPHRASE") or None, **values)
 
 

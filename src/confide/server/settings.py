@@ -85,13 +85,7 @@ AUTH_USER_MODEL = "access.Account"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    # Source: NIST SP 800-63B-4 section 3.1.1.2: 15 characters where the password stands alone, no
-    # composition rules, and a list of passwords that are too common.
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 15},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "confide.server.validators.Strong"},
 ]
 CSRF_FAILURE_VIEW = "confide.server.errors.csrf_failure"
 LOGIN_URL = "account_login"
