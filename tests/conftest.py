@@ -107,6 +107,12 @@ def chromium() -> Path:
 
 
 @pytest.fixture(scope="session")
+def java() -> Path:
+    """The home of a Java that Spark runs on."""
+    return outside.java() or pytest.skip(f"left out: {outside.NO_JAVA}")
+
+
+@pytest.fixture(scope="session")
 def postgres_cluster() -> Path:
     """The data folder of the throw-away cluster that this run is on."""
     if "CONFIDE_TEST_PGDATA" not in os.environ:

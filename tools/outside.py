@@ -1,4 +1,4 @@
-"""What the tests use from outside the project, and where it is: PostgreSQL, Chromium, the shared data."""
+"""What the tests use from outside the project, and where: PostgreSQL, Chromium, Java, the shared data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 NO_SHARED = "no folder ../shared beside the project (CONFIDE_SHARED names another)"
 NO_CHROMIUM = "no Chromium (Debian: apt-get install chromium; CONFIDE_CHROMIUM names another)"
+NO_JAVA = "no Java 17 or 21 (Debian: apt-get install openjdk-17-jre-headless; CONFIDE_JAVA_HOME names one)"
 NO_POSTGRES = "no PostgreSQL 15 or newer (Debian: apt-get install postgresql; CONFIDE_PG_BIN names another)"
 
 
@@ -42,7 +43,28 @@ def postgres() -> Path | None:
     return next((folder for version, folder in versions if version >= 15), None)
 
 
+def java() -> Path | None:
+    """The home of the oldest Java that Spark 4 runs on, 17 or 21; the first on the path may be too new."""
+    named = os.environ.get("CONFIDE_JAVA_HOME")
+    if named:
+        return Path(named)
+    folders = sorted(Path("/usr/lib/jvm").glob("*"))
+    on_path = shutil.which("java")
+    if on_path:
+        folders.append(Path(on_path).resolve().parent.parent)
+    if os.environ.get("JAVA_HOME"):
+        folders.append(Path(os.environ["JAVA_HOME"]))
+    versions = sorted((_java_version(folder), folder) for folder in folders if (folder / "bin/java").exists())
+    return next((folder for version, folder in versions if version in {17, 21}), None)
+
+
 def _version(folder: Path) -> int:
     said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)
     number = re.search(r"(\d+)", said.stdout)
+    return int(number[1]) if number else 0
+
+
+def _java_version(folder: Path) -> int:
+    said = subprocess.run([folder / "bin" / "java", "-version"], capture_output=True, text=True, check=False)
+    number = re.search(r'version "(\d+)', said.stderr)
     return int(number[1]) if number else 0

@@ -6,7 +6,7 @@ Confide: each border translates what its libraries raise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -93,6 +93,38 @@ class MalformedColumn(Invalid):
 
     def __reduce__(self) -> tuple[type[MalformedColumn], tuple[tuple[int, ...], str]]:
         return (type(self), (self.rows, self.what))
+
+
+class MalformedFile(Invalid):
+    """Columns of a file are malformed; ``columns`` says where: {name: (how many, the first rows from 0, what)}."""
+
+    code = "malformed-file"
+
+    def __init__(self, columns: Mapping[str, tuple[int, Sequence[int], str]]) -> None:
+        self.columns = dict(columns)
+        told = []
+        for name, (count, rows, what) in self.columns.items():
+            first = ", ".join(f"{row + 1}" for row in rows[:_ROWS_NAMED])
+            more = ", ..." if count > _ROWS_NAMED else ""
+            told.append(f"column {name}: {count:,} {'row' if count == 1 else 'rows'} {what}, data rows {first}{more}")
+        super().__init__("; ".join(told))
+
+    def __reduce__(self) -> tuple[type[MalformedFile], tuple[dict[str, tuple[int, Sequence[int], str]]]]:
+        return (type(self), (self.columns,))
+
+
+class BrokenRow(Invalid):
+    """A row of a file cannot be read; ``row`` says which, counted from 0 and without the header."""
+
+    code = "broken-row"
+
+    def __init__(self, row: int, reason: str) -> None:
+        self.row = row
+        self.reason = reason
+        super().__init__(f"data row {row + 1:,} {reason}")
+
+    def __reduce__(self) -> tuple[type[BrokenRow], tuple[int, str]]:
+        return (type(self), (self.row, self.reason))
 
 
 class WeakPassword(Invalid):

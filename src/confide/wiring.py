@@ -14,13 +14,20 @@ from confide.protect.kms.file import FileKms
 from confide.protect.plan import plan
 from confide.records.bundles import Bundles
 from confide.records.charts import Charts
+from confide.records.exports import Outgoing
 from confide.records.finder import Finder
 from confide.records.imports import Importer
-from confide.records.rows import ChangedPatients
+from confide.records.rows import ChangedPatients, known_patients
 from confide.records.search import Search
+from confide.records.traces import RecordShelves
 from confide.vault.door import Clock, Vault
+from confide.vault.exports import Exports
 from confide.vault.index import IdentityIndex
+from confide.vault.release import Release
 from confide.vault.store import DatabaseDataKeys
+from confide.vault.tokens import DatabaseTokenStore
+from confide.vault.tracing import Tracer
+from confide.vault.values import Values
 
 
 def utc_now() -> datetime:
@@ -54,11 +61,15 @@ class System:
     clock: Clock
     journal: Journal
     vault: Vault
+    values: Values
     charts: Charts
     indexes: Indexes
     search: Search
     finder: Finder
     bundles: Bundles
+    exports: Exports
+    outgoing: Outgoing
+    tracer: Tracer
 
     def importer(self, practice: str, source: str) -> Importer:
         return Importer(self.charts, practice, source, self.clock)
@@ -83,15 +94,20 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
     charts = Charts(vault, clock, code_systems)
     indexes = Indexes(vault, clock)
     search = Search(charts, indexes, clock)
+    exports = Exports(journal, clock)
     return System(
         clock=clock,
         journal=journal,
         vault=vault,
+        values=Values(vault, DatabaseTokenStore(), known_patients, journal, clock),
         charts=charts,
         indexes=indexes,
         search=search,
         finder=Finder(charts, indexes),
         bundles=Bundles(charts, search),
+        exports=exports,
+        outgoing=Outgoing(Release(vault, exports, journal, clock), clock),
+        tracer=Tracer(vault, RecordShelves(), journal, clock),
     )
 
 

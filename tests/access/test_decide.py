@@ -201,6 +201,23 @@ def test_the_system_does_nothing_else(practice):
         system_grant(Action.INDEX, "no such practice", "why", NOW)
 
 
+def test_a_client_tokenizes_what_it_is_registered_for(program):
+    grant = ask(program, Action.TOKENIZE, elements=[Element.SSN, Element.PHONE, Element.DOCUMENT])
+    assert grant.forms == {
+        Element.SSN: Form.CLEAR,
+        Element.PHONE: Form.STAND_IN,
+        Element.DOCUMENT: Form.REFUSED,
+    }
+
+
+def test_recipients_stand_in_the_registration(program, desk, client_row):
+    assert ask(program).token_scopes == frozenset()
+    client_row.token_scopes = ["lab-partner"]
+    client_row.save()
+    assert ask(program).token_scopes == {"lab-partner"}
+    assert ask(desk).token_scopes == frozenset()
+
+
 def test_a_decision_takes_one_query(desk, program, django_assert_num_queries):
     for actor in (desk, program):
         with django_assert_num_queries(1):

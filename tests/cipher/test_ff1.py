@@ -32,14 +32,6 @@ def test_nist_sample(case):
     assert ff1.decrypt(secret, tweak) == clear
 
 
-@pytest.fixture(scope="session")
-def acvp(shared):
-    text = (shared / "vectors/acvp-ff1/internalProjection.json").read_bytes()
-    stated = re.search(r"acvp-ff1.*`([0-9a-f]{64})`", (VECTORS / "SOURCES.md").read_text())
-    assert hashlib.sha256(text).hexdigest() == stated[1]
-    return {group["tgId"]: group for group in json.loads(text)["testGroups"]}
-
-
 @pytest.mark.parametrize("number", range(1, 31))
 def test_acvp_group_both_ways(acvp, number):
     """25 cases each. None is below 10^6 values (the least is 4^10), so all go the public way."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confide.cipher.seal import MIN_PADDED, OVERHEAD, SealingKey, pad, padme, unpad
+from confide.cipher.seal import MIN_PADDED, OVERHEAD, RepeatableSealingKey, SealingKey, pad, padme, unpad
 from confide.errors import Invalid, SealBroken
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/rfc8452-c2.json").read_text())
@@ -194,3 +194,19 @@ def test_unpad_takes_only_what_pad_gives(junk):
 def test_broken_padding(broken):
     with pytest.raises(SealBroken):
         unpad(broken)
+
+
+@given(st.lists(st.binary(max_size=80), max_size=12), st.binary(max_size=20), st.data())
+def test_the_same_work_done_again_gives_the_same_seals(values, aad, data):
+    def run(nonces, values):
+        key = RepeatableSealingKey(bytes(range(32)), nonces)
+        at = data.draw(st.integers(0, len(values)))  # in however many calls
+        return key.seal_all(values[:at], aad) + [key.seal(value, aad) for value in values[at:]]
+
+    made = run(b"n" * 32, values)
+    assert run(b"n" * 32, values) == made
+    assert [KEY.open(each, aad) for each in made] == values
+    # Nothing but that shares a nonce: equal values in it do not, nor another run, nor other values.
+    others = made + run(b"m" * 32, values) + run(b"n" * 32, [each + b"x" for each in values])
+    assert len({each[1:13] for each in others}) == len(others)
+    assert "n" * 32 not in repr(RepeatableSealingKey(bytes(range(32)), b"n" * 32))

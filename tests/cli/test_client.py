@@ -43,6 +43,36 @@ def test_a_key_pair_is_made_and_a_token_is_got_with_it(installed: Confide) -> No
         assert status(f"{url}/fhir/R4/Patient", token) == 200
 
 
+def test_a_program_for_tokens(installed: Confide) -> None:
+    key = installed.folder / "lab.json"
+    scopes = "vault/tokenize vault/detokenize"
+    said = add(
+        installed, "lab", "--key-out", key, "--purpose", "HPAYMT", "--elements", "ssn", "--scopes", scopes,
+        "--token-scopes", "lab-partner, billing",
+    )  # fmt: skip
+    assert "lab-partner, billing" in said
+    listed = installed("client", "list")
+    assert "vault/detokenize" in listed
+    assert "lab-partner, billing" in listed
+    port = free_port()
+    url = f"http://localhost:{port}"
+    with installed.running("serve", "--port", port, "--workers", 1) as process:
+        assert answers(f"{url}/fhir/R4/metadata", process)
+        token = installed("client", "token", "lab", "--key", key, "--url", url)
+        value = {"element": "ssn", "value": "078-05-1120"}
+        [made] = post(f"{url}/vault/tokenize", token, {"scope": "billing", "items": [value]})
+        [shown] = post(f"{url}/vault/detokenize", token, {"scope": "billing", "items": [made]})
+        assert shown == value | {"form": "clear"}
+
+
+def post(url: str, token: str, body: object) -> list[dict[str, str]]:
+    headers = {"Authorization": f"Bearer {token.strip()}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        items: list[dict[str, str]] = json.load(response)["items"]
+    return items
+
+
 def status(url: str, token: str) -> int:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token.strip()}"})
     try:
@@ -61,6 +91,8 @@ def test_what_cannot_be_registered(installed: Confide) -> None:
         ("lab", "--key-out", key, "--elements", "shoe-size"),
         ("lab", "--key-out", key, "--day-patients", "151"),
         ("lab", "--key-out", key, "--purpose", "FUN"),
+        ("lab", "--key-out", key, "--scopes", "vault/everything"),
+        ("lab", "--key-out", key, "--token-scopes", "Lab Partner"),
         ("lab",),
     ):
         add(installed, *words, exits=2)

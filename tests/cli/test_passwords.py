@@ -41,3 +41,8 @@ def test_a_password_of_the_filter_is_refused_for_a_new_person(apart: Confide) ->
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert "stolen elsewhere" in told.stdout
+
+
+def test_the_audit_counts_people_and_names_no_password(installed: Confide) -> None:
+    installed("staff", "add", "desk", "--role", "front_desk")
+    assert "0   (must change it" in installed("passwords", "audit")

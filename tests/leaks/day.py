@@ -141,6 +141,7 @@ class Day:
             self.ask("GET", f"/fhir/R4/Patient?family={name}")
             self.ask("POST", "/fhir/R4/Patient/_search", f"name={name[:14]}".encode(), Content_Type=form)
         self._write(patient)
+        self._vault(patient)
         self._strange(patient)
 
     def _write(self, patient: uuid.UUID) -> None:
@@ -216,6 +217,85 @@ class Day:
         self.ask("POST", "/fhir/R4/", bundle)
         for entry in bundle["entry"]:
             self.ask("POST", "/fhir/R4/", bundle | {"entry": [entry]})
+
+    def _vault(self, patient: uuid.UUID) -> None:
+        """Values go to the vault's counter and come back, and much of what is asked there is wrong."""
+        word, number, whose = self.garden.word, self.garden.number, str(patient)
+        values = [("name", word("name")), ("phone", number("phone")), ("email", f"{word('mail')}@x.example")]
+        values += [("identifier", number("identifier")), ("mrn", word("mrn")), ("clinical", word("clinical"))]
+        items = [{"element": element, "value": value, "patient": whose} for element, value in values]
+        nobodys = [{"element": element, "value": value} for element, value in values]
+        scope = {"scope": "lab-partner"}
+        made = self._counter("tokenize", scope | {"items": [*items, *nobodys]})
+        told = self._counter("detokenize", scope | {"items": made})
+        assert [answer.get("value") for answer in told] == [value for _, value in values] * 2, told
+        kept = self._counter("protect", {"items": items})
+        covered = [
+            {"patient": whose, "element": item["element"], **answer}
+            for item, answer in zip(items, kept, strict=True)
+        ]
+        told = self._counter("reveal", {"items": covered})
+        assert [answer.get("value") for answer in told] == [value for _, value in values], told
+        self.shown += 2
+        # Item by item
+        wrong = [
+            {"element": word("element"), "value": word("value")},
+            {"element": "document", "value": word("refused element")},
+            {"element": "name", "value": f"\0{word('control character')}"},
+            {"element": "name", "value": word("long value") * 20},
+            {"element": "name", "value": word("value"), "patient": word("patient")},
+            {"element": "name", "value": word("value"), "patient": self.garden.uuid("patient")},
+        ]
+        self._counter("tokenize", scope | {"items": wrong})
+        # What could be a token is looked up as it is, so a database that logs its statements logs it.
+        never = [
+            {"token": f"{word('token')}\n"},
+            {"token": word("long token") * 20},
+            {"token": "900-00-0001"},
+        ]
+        self._counter("detokenize", scope | {"items": never})
+        self._counter("protect", {"items": [{"patient": whose} | item for item in wrong]})
+        self._counter(
+            "reveal",
+            {
+                "items": [
+                    {"patient": whose, "element": "ssn", "stand_in": word("stand-in"), "alphabet": "10"},
+                    {"patient": whose, "element": "phone", "stand_in": word("x"), "alphabet": word("y")},
+                    {"patient": whose, "element": "name", "sealed": word("seal") + "!"},
+                    {"patient": whose, "element": "name", "sealed": word("long enough") * 4},
+                    {"patient": word("patient"), "element": word("element"), "sealed": "AAAA"},
+                ]
+            },
+        )
+        # And whole
+        for operation in ("tokenize", "detokenize", "protect", "reveal"):
+            address = f"/vault/{operation}"
+            for body in (
+                {"items": [], word("field"): word("value")},
+                {"scope": word("scope"), "items": [{word("field"): word("value")}]},
+                {"scope": word("scope"), "items": []},
+                {"scope": "lab-partner", "expires": word("expires"), "items": []},
+                {"items": word("items")},
+                word("a string"),
+            ):
+                self.ask("POST", address, body, Content_Type="application/json")
+            for raw in self._wrong_lines():
+                self.ask("POST", address, raw, Content_Type="application/json")
+            self.ask("POST", address, self._word("text"), Content_Type="text/plain")
+            self.ask("GET", f"{address}?{word('parameter')}={word('value')}")
+            self.ask("POST", f"{address}/{word('path')}", {"items": []}, Content_Type="application/json")
+            self.ask("POST", address, {"items": []}, Authorization=f"Bearer {word('token')}")
+
+    def _counter(self, operation: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """One batch; an item's error is an error like any other."""
+        answer = self.ask("POST", f"/vault/{operation}", body, Content_Type="application/json")
+        assert answer.status == 200, answer.body
+        items: list[dict[str, Any]] = answer.json()["items"]
+        for item in items:
+            if "error" in item:
+                told = Answer(422, answer.headers, json.dumps(item).encode())
+                self.errors.append((f"an item of POST /vault/{operation}", told))
+        return items
 
     def _strange(self, patient: uuid.UUID) -> None:
         word = self.garden.word

@@ -127,7 +127,9 @@ class Premises:
             "--elements",
             "all",
             "--scopes",
-            "system/*.cruds",
+            "system/*.cruds vault/tokenize vault/detokenize vault/protect vault/reveal",
+            "--token-scopes",
+            "lab-partner",
             "--key-out",
             str(key),
             *purpose,
@@ -145,7 +147,8 @@ class Premises:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One request; its address may be anything that fits on a line."""
-        written = {"Authorization": f"Bearer {self.token}"} if self.token and path.startswith("/fhir") else {}
+        program = path.startswith(("/fhir", "/vault"))
+        written = {"Authorization": f"Bearer {self.token}"} if self.token and program else {}
         written |= {name.replace("_", "-"): text for name, text in headers.items()}
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()

@@ -87,6 +87,14 @@ def test_errors_of_the_api_are_outcomes(day: Day) -> None:
             assert answer.json()["issue"][0]["diagnostics"], what
 
 
+def test_errors_of_the_vault_have_a_code_and_a_text(day: Day) -> None:
+    told = [answer for what, answer in day.errors if " /vault/" in what]
+    assert len(told) > 100
+    for answer in told:
+        assert answer.headers.get("Content-Type") == "application/json", answer
+        assert set(answer.json()["error"]) == {"code", "text"}, answer
+
+
 def test_no_canary_is_in_any_byte_that_is_left(day: Day) -> None:
     left = list(files([day.premises.folder]))
     assert {"logs", "refusals.ndjson", "keyring.json"} <= {p.name for p in left}

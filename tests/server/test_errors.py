@@ -41,6 +41,7 @@ def test_a_failure_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for path, kind in (
         ("/x", "text/html"),
         ("/fhir/R4/x", "application/fhir+json"),
+        ("/vault/x", "application/json"),
         ("/oauth/x", "application/json"),
     ):
         request = RequestFactory().get(path)

@@ -21,6 +21,20 @@ from confide.server import smart
         ("system/Patient.rs openid user/*.read", "system/*.cruds", "system/Patient.rs"),
         ("system/Patient.read", "system/Observation.read", ""),
         ("system/Patient.read", "", ""),
+        ("vault/tokenize", "vault/tokenize vault/reveal", "vault/tokenize"),
+        ("vault/tokenize vault/protect", "vault/tokenize system/*.cruds", "vault/tokenize"),
+        (
+            "vault/detokenize system/*.rs",
+            "system/Patient.rs vault/detokenize",
+            "vault/detokenize system/Patient.rs",
+        ),
+        ("vault/tokenize vault/reveal", "system/*.cruds system/*.*", ""),
+        ("system/*.cruds", "vault/tokenize vault/reveal", ""),
+        (
+            "vault/* vault/nothing vault/Tokenize vault/ vault /tokenize vault/tokenize.r",
+            "vault/tokenize",
+            "",
+        ),
         ("", "system/*.cruds", ""),
         (
             "system/Patient. system/Patient.sr system/Nothing.rs system/*.rs?a=b SYSTEM/*.rs",
@@ -42,3 +56,9 @@ def test_what_a_scope_allows() -> None:
     assert not smart.allows(scopes, "Observation", "r")
     assert not smart.allows(scopes, "*", "r")
     assert smart.allows(smart.parse("system/*.r"), "*", "r")
+    vault = smart.parse("vault/detokenize system/*.cruds")
+    assert smart.allows(vault, smart.VAULT, "detokenize")
+    for operation in ("tokenize", "protect", "reveal"):
+        assert not smart.allows(vault, smart.VAULT, operation)
+    assert not smart.allows(smart.parse("vault/detokenize"), "Patient", "r")
+    assert {str(scope) for scope in vault} == {"vault/detokenize", "system/*.cruds"}

@@ -457,7 +457,7 @@ def test_a_key_that_another_process_made_is_used(elm, patient):
 
 def test_memory_forgets_keys_of_what_was_not_stored(elm, patient):
     vault = elm.system.vault
-    keyring = vault._keyring(elm.id)
+    keyring = vault.keyring(elm.id)
     assert patient in keyring._held
     vault.forget(elm.id, [patient])
     assert patient not in keyring._held

@@ -27,7 +27,8 @@ from confide.protect.elements import Element
 
 GRANT_LIFETIME: Final = timedelta(minutes=5)
 SYSTEM_GRANT_LIFETIME: Final = timedelta(hours=1)
-_SHOWING: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
+_NARROWED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.TOKENIZE})
+"""What a client does with the elements that it is registered for, and with no other."""
 _MAKER: Final = object()
 
 Kind = Literal["person", "client", "system"]
@@ -74,6 +75,7 @@ class Grant:
         reason: Why a system grant was made.
         day_patients: The registered budget of a client, if it has one of its own.
         day_units: The same in weighted units.
+        token_scopes: The recipients whose tokens the client may turn back into values.
     """
 
     actor: Actor
@@ -86,6 +88,7 @@ class Grant:
     reason: str = ""
     day_patients: int | None = None
     day_units: int | None = None
+    token_scopes: frozenset[str] = frozenset()
     maker: InitVar[object]
 
     def __post_init__(self, maker: object) -> None:
@@ -140,6 +143,7 @@ class _Facts:
     elements: frozenset[Element] | None
     day_patients: int | None = None
     day_units: int | None = None
+    token_scopes: frozenset[str] = frozenset()
 
 
 def decide(
@@ -237,7 +241,7 @@ def _grant(
     forms = {element: row[element] for element in elements}
     if all(form is Form.REFUSED for form in (forms or row).values()):
         raise AccessDenied(f"the role {actor.role} may not {action} that for the purpose {purpose}")
-    if action in _SHOWING:
+    if action in _NARROWED:
         for limit in (actor.elements, facts.elements):
             if limit is not None:
                 forms = {element: _narrow(form, element in limit) for element, form in forms.items()}
@@ -251,6 +255,7 @@ def _grant(
         reason=reason,
         day_patients=facts.day_patients,
         day_units=facts.day_units,
+        token_scopes=facts.token_scopes,
         maker=_MAKER,
     )
 
@@ -283,14 +288,14 @@ def _load_facts(actor: Actor, purpose: Purpose) -> _Facts:
             Client.objects.filter(
                 pk=actor.id, practice_id=actor.practice, active=True, frozen_at__isnull=True
             )
-            .values_list("purpose", "elements", "day_patients", "day_units")
+            .values_list("purpose", "elements", "day_patients", "day_units", "token_scopes")
             .first()
         )
         if row is None:
             raise AccessDenied("the client is not active in this practice")
         if row[0] != purpose:
             raise AccessDenied("the client is registered for another purpose")
-        return _Facts(_registered(row[1]), row[2], row[3])
+        return _Facts(_registered(row[1]), row[2], row[3], frozenset(row[4]))
     raise AccessDenied("the system acts by system_grant alone")
 
 

@@ -45,7 +45,12 @@ class Accounts(BaseUserManager["Account"]):
 
 
 class Account(AbstractBaseUser):
-    """A person who signs in. What they may do is said by their memberships."""
+    """A person who signs in. What they may do is said by their memberships.
+
+    Attributes:
+        frozen_at: Since when the account is stopped.
+        password_found_at: When its password was found in a list of breached ones; it must be changed first.
+    """
 
     id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
     username = models.CharField(max_length=150, unique=True)
@@ -53,6 +58,7 @@ class Account(AbstractBaseUser):
     display_name = models.CharField(max_length=200)
     is_active = models.BooleanField(default=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
+    password_found_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "username"
@@ -96,6 +102,7 @@ class Client(models.Model):
         purpose: The one purpose that it was registered for, a code of ``roles.Purpose``.
         day_patients: Distinct patients in 24 hours; None is the default.
         day_units: Weighted units in 24 hours; None is the default.
+        token_scopes: Recipients whose tokens it may turn back into values; none unless registered.
     """
 
     id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
@@ -109,6 +116,7 @@ class Client(models.Model):
     frozen_at = models.DateTimeField(null=True, blank=True)
     day_patients = models.PositiveIntegerField(null=True, blank=True)
     day_units = models.PositiveIntegerField(null=True, blank=True)
+    token_scopes = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
 
@@ -166,3 +174,46 @@ class ExposureTotal(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["owner", "slot"], name="one_total_per_slot")]
+
+
+class Destination(models.Model):
+    """Where exports may go: a name, a key, a folder. Nothing of it changes; another key is another row.
+
+    Attributes:
+        name: What people call it; one of that name is in use at a time.
+        recipient: The age public key (``age1...``) to which everything that goes there is encrypted.
+        folder: Absolute path of the folder into which files are laid.
+        retired_at: When it was taken out of use; the row stays.
+    """
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="destinations")
+    name = models.CharField(max_length=100)
+    recipient = models.CharField(max_length=100)
+    folder = models.CharField(max_length=1000)
+    registered_by = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    registered_at = models.DateTimeField()
+    retired_by = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "name"],
+                condition=models.Q(retired_at__isnull=True),
+                name="one_destination_in_use_per_name",
+            ),
+        ]
+
+
+class Approval(models.Model):
+    """A person's word for a destination; whoever registered it has given theirs."""
+
+    destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="approvals")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["destination", "account"], name="one_approval_per_person"),
+        ]

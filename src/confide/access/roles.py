@@ -64,11 +64,15 @@ class Action(StrEnum):
     WRITE = "write"
     IMPORT = "import"
     INDEX = "index"
+    TOKENIZE = "tokenize"
+    EXPORT = "export"
     JOURNAL_READ = "journal-read"
 
 
 class Form(StrEnum):
-    """How an element is answered; for ``WRITE`` and ``IMPORT``, clear means that it may be written.
+    """How an element is answered. For ``WRITE`` and ``IMPORT`` clear means that it may be written, for
+    ``TOKENIZE`` that tokens and stand-ins may be made of it, for ``EXPORT`` that an approved policy may let
+    it leave as it is, or a part of it.
 
     ``SEARCHED`` is for the journal only: asked by, and so learned, but not shown.
     """
@@ -101,6 +105,8 @@ front_desk
   write                      TREAT HPAYMT HOPERAT     ccccc cccc ccrc cccrr
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 nurse
   read search                TREAT BTG                ccccc mcss csss ccccc
   read search reveal         HOPERAT                  ccsss scss ssss ssccc
@@ -108,6 +114,8 @@ nurse
   write                      TREAT BTG                ccccc rcrr crrc ccccc
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 clinician
   read search                TREAT BTG PATRQT         ccccc mcss cssc ccccc
   read search reveal         HPAYMT                   ccsss scss csss ssccc
@@ -116,6 +124,8 @@ clinician
   write                      TREAT BTG                ccccc cccc crrc ccccc
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 biller
   read search                HPAYMT                   ccccc mcss cmms cscss
   read search reveal         HOPERAT                  ccsss scss csss sscss
@@ -123,6 +133,8 @@ biller
   write                      HPAYMT                   ccccc ccrr cccc crcrr
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 practice_manager
   read search                HOPERAT                  ccccc mcss csss cscss
   read search                HPAYMT                   ccccc mcss cmms cscss
@@ -131,6 +143,9 @@ practice_manager
   write                      HPAYMT HOPERAT           ccccc cccc ccrc cccrr
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     HOPERAT                  scssc ssss ssss sscss
+  export                     *                        rrrrr rrrr rrrr rrrrr
 privacy_officer
   read                       PATRQT HOPERAT           sssss ssss ssss sssss
   search                     PATRQT                   cssss ssss ssss sssss
@@ -140,11 +155,16 @@ privacy_officer
   read search reveal         *                        rrrrr rrrr rrrr rrrrr
   write import index         *                        rrrrr rrrr rrrr rrrrr
   journal-read               *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     HOPERAT                  scssc ssss ssss sscss
+  export                     *                        rrrrr rrrr rrrr rrrrr
 auditor
   read search                HOPERAT                  sssss ssss ssss sssss
   journal-read               HOPERAT                  sssss ssss ssss sssss
   read search journal-read   *                        rrrrr rrrr rrrr rrrrr
   reveal write import index  *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 integrator
   read search reveal         TREAT HOPERAT            ccccc mcss cssc ccccc
   read search reveal         HPAYMT                   ccccc ccss ccmc cscss
@@ -152,17 +172,25 @@ integrator
   write                      TREAT HPAYMT HOPERAT     ccccc cccc cccc ccccc
   write                      PATRQT                   rrccc rrrr rrrr crrrr
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   TREAT HPAYMT HOPERAT     ccccc cccc cccc crccr
+  tokenize                   PATRQT                   ccccc cccc cccc crccr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
 operator
   read search                HSYSADMIN                sssss ssss ssss sssss
   read search                *                        rrrrr rrrr rrrr rrrrr
   reveal write import index  *                        rrrrr rrrr rrrr rrrrr
   journal-read               *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 system
   import index               HSYSADMIN                ccccc cccc cccc ccccc
   import index               *                        rrrrr rrrr rrrr rrrrr
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   journal-read               *                        rrrrr rrrr rrrr rrrrr
+  tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     *                        rrrrr rrrr rrrr rrrrr
 """
 
 _FORM_OF_LETTER: Final = {"c": Form.CLEAR, "m": Form.MASKED, "s": Form.STAND_IN, "r": Form.REFUSED}

@@ -159,22 +159,9 @@ class Round:
     __slots__ = ("_b", "_chain", "_ciph", "_d", "_open")
 
     def __init__(self, ciph: CIPH, radix: int, u: int, v: int, T: bytes) -> None:
-        n = u + v
         t = len(T)
-        # 3. b = ceil(ceil(v * log2(radix)) / 8), exactly: ceil(log2(N)) is (N - 1).bit_length().
-        b = ((radix**v - 1).bit_length() + 7) // 8
-        # 4.
-        d = 4 * ((b + 3) // 4) + 4
-        # 5. P = [1]^1 || [2]^1 || [1]^1 || [radix]^3 || [10]^1 || [u mod 256]^1 || [n]^4 || [t]^4
-        P = b"".join(
-            (
-                b"\x01\x02\x01",
-                radix.to_bytes(3, "big"),
-                bytes((ROUNDS, u % 256)),
-                n.to_bytes(4, "big"),
-                t.to_bytes(4, "big"),
-            )
-        )
+        b, d = lengths(radix, v)
+        P = first_block(radix, u, v, t)
         # 6.i without its end: Q = T || [0]^((-t-b-1) mod 16) || [i]^1 || [NUM_radix(B)]^b
         fixed = P + T + bytes((-t - b - 1) % BLOCK)
         whole = len(fixed) - len(fixed) % BLOCK
@@ -196,6 +183,29 @@ class Round:
             S += ciph(b"".join((R ^ j).to_bytes(BLOCK, "big") for j in more))
         # 6.iv
         return int.from_bytes(S[:d], "big")
+
+
+def lengths(radix: int, v: int) -> tuple[int, int]:
+    """Steps 3 and 4: b, the bytes that hold any number below radix^v, and d, those of which y is made."""
+    # 3. b = ceil(ceil(v * log2(radix)) / 8), exactly: ceil(log2(N)) is (N - 1).bit_length().
+    b = ((radix**v - 1).bit_length() + 7) // 8
+    # 4.
+    d = 4 * ((b + 3) // 4) + 4
+    return b, d
+
+
+def first_block(radix: int, u: int, v: int, t: int) -> bytes:
+    """Step 5, P: the 16 bytes that begin what PRF reads, of strings and tweaks of these lengths."""
+    # 5. P = [1]^1 || [2]^1 || [1]^1 || [radix]^3 || [10]^1 || [u mod 256]^1 || [n]^4 || [t]^4
+    return b"".join(
+        (
+            b"\x01\x02\x01",
+            radix.to_bytes(3, "big"),
+            bytes((ROUNDS, u % 256)),
+            (u + v).to_bytes(4, "big"),
+            t.to_bytes(4, "big"),
+        )
+    )
 
 
 def CBC_MAC(ciph: CIPH, chain: int, blocks: bytes) -> int:  # noqa: N802 - the standard's name

@@ -1,4 +1,4 @@
-"""`confide client`: programs that use the FHIR API, and how one gets a token."""
+"""`confide client`: programs that use the FHIR API or the vault, and how one gets a token."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ examples:
   confide client add lab --scopes "system/Patient.rs system/Observation.cruds" \\
       --elements name,birth-date,mrn,date --key-out lab-key.json
   confide client add registry --scopes system/*.rs --jwks registry-public.json
+  confide client add pharmacy --purpose HPAYMT --elements ssn --scopes "vault/tokenize vault/detokenize" \\
+      --token-scopes lab-partner --key-out pharmacy-key.json
 
 A program sees what it is registered for, up to its budget, and stand-ins otherwise. Without --jwks a key pair
 (P-384, for ES384) is made; the private key is written once, for the program, and kept nowhere else.
@@ -49,6 +51,7 @@ example:
 Its tokens stop working at once. --thaw lets it in again, with new tokens.
 """
 SCOPES: Final = "system/*.rs"
+_ALL_SCOPES: Final = "system/*.cruds vault/tokenize vault/detokenize vault/protect vault/reveal"
 _PURPOSES: Final = (Purpose.TREAT, Purpose.HPAYMT, Purpose.HOPERAT, Purpose.PATRQT)
 _PATIENCE: Final = 30
 _ASSERTION_SECONDS: Final = 240
@@ -66,7 +69,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("name", metavar="NAME", help="name or id of the program")
     parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="its private key, a JWK")
     parser.add_argument("--url", default="http://localhost:8100", help="the server (default: %(default)s)")
-    parser.add_argument("--scopes", default="system/*.cruds", help="what to ask for (default: %(default)s)")
+    parser.add_argument(
+        "--scopes", metavar="LIST", default=_ALL_SCOPES,
+        help="what to ask for (default: all that it is registered for)",
+    )  # fmt: skip
     parser.set_defaults(run=token)
     parser = actions.add_parser("list", help="programs, scopes and states")
     installation.describe(parser, "List the programs of all practices.", LIST_EXAMPLE)
@@ -91,8 +97,13 @@ def _register_add(parser: argparse.ArgumentParser) -> None:
         help="what it may see: all, or some of " + ", ".join(Element) + " (default: nothing but stand-ins)",
     )  # fmt: skip
     parser.add_argument(
-        "--scopes", metavar="LIST", default=SCOPES, help="SMART scopes (default: %(default)s)"
-    )
+        "--scopes", metavar="LIST", default=SCOPES,
+        help="SMART scopes, and vault/tokenize, detokenize, protect, reveal (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--token-scopes", metavar="LIST", default="",
+        help="recipients whose tokens it may turn back into values (default: none)",
+    )  # fmt: skip
     parser.add_argument("--day-patients", metavar="N", type=int, help="patients in 24 hours at most")
     keys = parser.add_mutually_exclusive_group(required=True)
     keys.add_argument(
@@ -124,12 +135,15 @@ def add(args: argparse.Namespace) -> int:
         elements=_elements(args.elements),
         purpose=args.purpose,
         day_patients=args.day_patients,
+        token_scopes=_token_scopes(args.token_scopes),
     )
     client.jwks = _keys(args.jwks) if args.jwks else make_key(args.key_out)
     client.save(force_insert=True)
     show.step("made", "client", f"{client.name}   {client.pk}")
     show.step("made", "may", client.scopes)
     show.step("made", "sees", ", ".join(client.elements) or "stand-ins only")
+    if client.token_scopes:
+        show.step("made", "turns back", f"tokens of {', '.join(client.token_scopes)}")
     if args.key_out:
         show.step("made", "private key", f"{args.key_out}   (hand it to the program; there is no other copy)")
         show.advice((f"confide client token {name} --key {args.key_out}", "an access token"))
@@ -226,10 +240,11 @@ def show_all(args: argparse.Namespace) -> int:
     from confide.access.models import Client
 
     rows = [
-        (c.name, c.pk, c.practice.name, c.purpose, c.scopes, ", ".join(c.elements) or "stand-ins", _state(c))
+        (c.name, c.pk, c.practice.name, c.purpose, c.scopes, ", ".join(c.elements) or "stand-ins",
+         ", ".join(c.token_scopes), _state(c))
         for c in Client.objects.select_related("practice").order_by("name")
-    ]
-    show.table(("name", "id", "practice", "purpose", "may", "sees", ""), rows)
+    ]  # fmt: skip
+    show.table(("name", "id", "practice", "purpose", "may", "sees", "tokens of", ""), rows)
     return show.DONE
 
 
@@ -276,7 +291,10 @@ def _scopes(text: str) -> str:
     from confide.server import smart
 
     if not smart.parse(text) or smart.strangers(text):
-        raise Invalid("--scopes are SMART scopes of programs, such as system/Patient.rs or system/*.read")
+        raise Invalid(
+            "--scopes are SMART scopes of programs, such as system/Patient.rs or system/*.read,"
+            " and vault/tokenize, vault/detokenize, vault/protect, vault/reveal"
+        )
     return " ".join(text.split())
 
 
@@ -287,6 +305,15 @@ def _elements(text: str) -> list[str]:
     if set(wanted) - {element.value for element in Element}:
         raise Invalid(f"--elements are all, or some of {', '.join(Element)}")
     return wanted
+
+
+def _token_scopes(text: str) -> list[str]:
+    from confide.protect.tokens import is_scope
+
+    wanted = text.replace(",", " ").split()
+    if not all(map(is_scope, wanted)):
+        raise Invalid("--token-scopes are names in a-z, 0-9 and hyphens, at most 63 characters each")
+    return list(dict.fromkeys(wanted))
 
 
 def _keys(path: Path) -> dict[str, Any]:

@@ -9,9 +9,23 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from confide import errors
-from confide.cli import client, demo, doctor, init, intake, passwords, practice, serve, show, staff
+from confide.cli import (
+    client,
+    demo,
+    destination,
+    doctor,
+    export,
+    init,
+    intake,
+    passwords,
+    practice,
+    serve,
+    show,
+    staff,
+    trace,
+)  # fmt: skip
 
-COMMANDS = (init, practice, staff, client, passwords, intake, serve, doctor, demo)
+COMMANDS = (init, practice, staff, client, passwords, intake, serve, destination, export, trace, doctor, demo)
 EPILOG = """\
 first steps:
   confide demo                 a synthetic practice to look at, on http://localhost:8100

@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 DATABASES: Final = ("default", "keys")
 
 
-def describe(parser: argparse.ArgumentParser, description: str, example: str) -> None:
-    """Give a command what all have: ``--data``, an example, and the exit codes."""
+def describe(
+    parser: argparse.ArgumentParser, description: str, example: str, default: str | None = None
+) -> None:
+    """Give a command what all have: ``--data``, an example, and the exit codes.
+
+    An action of a command that has ``--data`` itself passes ``argparse.SUPPRESS``: what stands before holds.
+    """
     parser.description = description
     parser.epilog = f"{example.rstrip()}\n\n{show.EXIT_CODES}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--data", metavar="DIR", type=Path, help="data folder (default: $CONFIDE_DATA, or ~/.confide)"
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=default,
+        help="data folder (default: $CONFIDE_DATA, or ~/.confide)",
     )
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from confide.cli import show
+from confide.cli import installation, show
 from confide.errors import Misconfigured
 
 BUILD_EXAMPLE: Final = """\
@@ -18,11 +18,20 @@ Lists are those of Have I Been Pwned (SHA-1 or NTLM, with or without counts) or 
 .gz too. The filter takes 2.5 bytes a password. Name it as passwords.filter in confide.toml: every new
 password and every sign-in is then checked against it.
 """
+AUDIT_EXAMPLE: Final = """\
+example:
+  confide passwords audit
+
+Passwords are stored as Argon2id hashes, so each is checked when its owner signs in; who is counted here must
+change it before anything else. Exit code 1 if there is anyone.
+"""
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
-    group = commands.add_parser("passwords", help="lists of breached passwords: build", description=__doc__)
+    group = commands.add_parser(
+        "passwords", help="lists of breached passwords: build, audit", description=__doc__
+    )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     parser = actions.add_parser(
         "build",
@@ -34,6 +43,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("lists", metavar="FILE", nargs="+", type=Path, help="a list of breached passwords")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="where the filter goes")
     parser.set_defaults(run=build)
+    parser = actions.add_parser("audit", help="how many people have a breached password")
+    installation.describe(
+        parser, "Count the people whose password was found in a list; never which password.", AUDIT_EXAMPLE
+    )
+    parser.set_defaults(run=audit)
 
 
 def build(args: argparse.Namespace) -> int:
@@ -63,3 +77,19 @@ def build(args: argparse.Namespace) -> int:
     )
     show.step("ok", "mistaken for one", f"1 in {1 / max(made.false_positives, 1e-12):,.0f} other passwords")
     return show.DONE
+
+
+def audit(args: argparse.Namespace) -> int:
+    """Count."""
+    installation.ready(args)
+    from confide.access.models import Account
+
+    people = Account.objects.filter(is_active=True)
+    found = people.filter(password_found_at__isnull=False).count()
+    unchecked = people.filter(last_login__isnull=True).count()
+    show.step("ok", "people", f"{people.count():,}")
+    show.step("wrong" if found else "ok", "breached", f"{found:,}   (must change it at their next sign-in)")
+    show.step(
+        "note" if unchecked else "ok", "never signed in", f"{unchecked:,}   (not checked since it was set)"
+    )
+    return show.FAILED if found else show.DONE

@@ -19,10 +19,6 @@ _OURS = re.compile(
     r"(/_history/[0-9]{1,9})?"
 ).fullmatch
 _ZIP = re.compile(r"\d{5}(-?\d{4})?").fullmatch
-# Three-digit ZIP areas of 20,000 people or fewer (2000 census list).
-_SPARSE_ZIP3 = frozenset(
-    "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split()  # noqa: SIM905 reads as the list in the law's guidance
-)
 _PEOPLE = {"Patient": Element.NAME, "RelatedPerson": Element.CONTACT, "Person": Element.CONTACT}
 _SIMPLE_CODING = frozenset({"system", "code", "display"})
 _PHONES = frozenset({"phone", "fax", "sms", "pager"})
@@ -225,7 +221,7 @@ def address(element: Element, period_rule: Rule) -> Rule:
             ):
                 out[key] = member
             elif key == "postalCode" and isinstance(member, str) and _ZIP(member):
-                out[key] = "000" if member[:3] in _SPARSE_ZIP3 else member[:3]
+                out[key] = zip3(member)
                 work.edits.append([(*path, key), element, member])
             elif key == "period":
                 period_rule(out, key, member, path, work)
@@ -236,6 +232,13 @@ def address(element: Element, period_rule: Rule) -> Rule:
         return out
 
     return _each(_never_empty(one, element))
+
+
+def zip3(text: str) -> str | None:
+    """Return the first three digits of a ZIP code, 000 for the sparse ones; None if it is no ZIP code."""
+    if _ZIP(text) is None:
+        return None
+    return "000" if text[:3] in rules.SPARSE_ZIP3 else text[:3]
 
 
 def working(kept: Rule, protected: Rule) -> Rule:

@@ -20,10 +20,11 @@ ALPHABETS: Mapping[str, str] = {
 }
 _NUMERALS = {name: {c: i for i, c in enumerate(alphabet)} for name, alphabet in ALPHABETS.items()}
 _SMALLEST_DOMAIN = 1_000_000
-# Longer ones are not identifiers that a person has; FF1's cost grows with the square of the length.
-_LONGEST = 128
+#: Longer ones are not identifiers that a person has; FF1's cost grows with the square of the length.
+LONGEST = 128
 _TEN_DIGITS = re.compile(r"[0-9]{10}").fullmatch
-_SEPARATORS = frozenset(" -./()+_:#*^|,")
+#: What may stand between letters and digits, and stays where it was.
+SEPARATORS = frozenset(" -./()+_:#*^|,")
 
 
 class StandIns:
@@ -39,9 +40,9 @@ class StandIns:
             value: The clear identifier with its separators.
             tweak: 16 bytes, from the patient's data key and the element.
         """
-        if len(value) > _LONGEST:
+        if len(value) > LONGEST:
             return None
-        characters = [c for c in value if c not in _SEPARATORS]
+        characters = [c for c in value if c not in SEPARATORS]
         name = next(
             (name for name, table in _NUMERALS.items() if all(map(table.__contains__, characters))), None
         )
@@ -59,16 +60,25 @@ class StandIns:
         """
         table = _NUMERALS[alphabet]
         try:
-            numerals = [table[c] for c in stand_in if c not in _SEPARATORS]
+            numerals = [table[c] for c in stand_in if c not in SEPARATORS]
         except KeyError:
             msg = "a stand-in has a character that its alphabet does not have"
             raise Damaged(msg) from None
         return _refill(stand_in, ALPHABETS[alphabet], self._ff1[alphabet].decrypt(numerals, tweak))
 
 
+def fits(stand_in: str, alphabet: str) -> bool:
+    """Whether :meth:`StandIns.protect` could have given this stand-in with this alphabet's name."""
+    table = _NUMERALS.get(alphabet)
+    if table is None or len(stand_in) > LONGEST:
+        return False
+    characters = [c for c in stand_in if c not in SEPARATORS]
+    return all(c in table for c in characters) and len(table) ** len(characters) >= _SMALLEST_DOMAIN
+
+
 def _refill(shape: str, alphabet: str, numerals: list[int]) -> str:
     rest = iter(numerals)
-    return "".join(c if c in _SEPARATORS else alphabet[next(rest)] for c in shape)
+    return "".join(c if c in SEPARATORS else alphabet[next(rest)] for c in shape)
 
 
 def element_of(identifier: Mapping[str, object], policy: Policy, default: Element) -> Element | None:

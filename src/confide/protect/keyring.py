@@ -187,6 +187,10 @@ class Keyring:
             raise KeyUnavailable(f"the practice has no {use} key of that version")
         return key
 
+    def versions(self, use: KeyUse) -> tuple[int, ...]:
+        """The versions that there are of a purpose key, the current one last; none if there is no such key."""
+        return tuple(sorted(self._uses.get(use, ())))
+
     def subject(self, subject: str) -> SubjectKey:
         """One subject's key.
 

@@ -12,7 +12,7 @@ from confide.protect.rules import Node, Rule
 
 _NUMBERS = frozenset({"boolean", "integer", "unsignedInt", "positiveInt", "decimal"})
 _DATES = frozenset({"date", "dateTime"})
-_QUANTITIES = frozenset(
+QUANTITIES = frozenset(
     {"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"}
 )
 # Sealed also in the types that are kept: what may speak of a person wherever it stands.
@@ -141,7 +141,7 @@ class Plan:
     def _complex(self, d: tables.ElementDef, element: Element | None) -> Rule:
         text = element or Element.CLINICAL
         period = rules.descend(partial(self._node, "Period", element, sealed=True))
-        if d.type in _QUANTITIES:
+        if d.type in QUANTITIES:
             return datatypes.quantity(text, age=d.type == "Age")
         match d.type:
             case "HumanName":

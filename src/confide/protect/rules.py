@@ -25,6 +25,10 @@ Edit = list[Any]
 
 DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 MASKED: dict[str, Any] = {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "masked"}]}
+# Three-digit ZIP areas of 20,000 people or fewer (2000 census list).
+SPARSE_ZIP3 = frozenset(
+    "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split()  # noqa: SIM905 reads as the list in the law's guidance
+)
 
 
 @dataclass(slots=True)

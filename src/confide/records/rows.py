@@ -98,6 +98,22 @@ def some(rows: QuerySet[Resource], ids: Iterable[uuid.UUID]) -> Iterator[Resourc
         yield from rows.filter(pk__in=wanted[start : start + _MOST_AT_ONCE])
 
 
+def known_patients(practice: str, ids: Iterable[str]) -> frozenset[str]:
+    """Those of *ids* that are patients of the practice; whatever else they are is Unknown there."""
+    wanted = []
+    for id_ in ids:
+        try:
+            wanted.append(parse_id(id_))
+        except Unknown:
+            continue
+    rows = Resource.objects.filter(practice=practice, type="Patient", deleted=False)
+    return frozenset(
+        str(pk)
+        for start in range(0, len(wanted), _MOST_AT_ONCE)
+        for pk in rows.filter(pk__in=wanted[start : start + _MOST_AT_ONCE]).values_list("pk", flat=True)
+    )
+
+
 class ChangedPatients:
     """A practice's patients in the order of their last change: the identity index's source."""
 

@@ -83,6 +83,23 @@ class Search:
             return Page(views, total, "", withheld + bool(unpaid))
         return Page(views, total, f"{name or self._keep(grant, kind, ids)}.{end}", withheld + bool(unpaid))
 
+    def every(self, grant: Grant, kind: str, params: Iterable[tuple[str, str]]) -> list[uuid.UUID]:
+        """Find all that match, and show nothing of them: for a cohort.
+
+        Raises:
+            InvalidResource: A parameter is not supported, or has no such value.
+            AccessDenied: The grant does not show an element that was asked by.
+            BudgetSpent: The budget does not cover learning who they are.
+        """
+        query = parse(kind, params)
+        if query.cursor:
+            raise InvalidResource([Issue("_cursor", "not-supported", "a cohort is asked for as a whole")])
+        ids, unpaid = self._ids(grant, query)
+        if unpaid:
+            msg = "the exposure budget does not cover learning who matches"
+            raise BudgetSpent(msg)
+        return ids
+
     # Candidates
 
     def _ids(self, grant: Grant, query: Query) -> tuple[list[uuid.UUID], int]:

@@ -1,13 +1,24 @@
-"""What Confide asks of allauth: nobody signs up by themselves, and a frozen account does not sign in."""
+"""What Confide asks of allauth: nobody signs up by themselves, a frozen account does not sign in, and who
+signs in with a password from a list of breached ones must change it first.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
 
+from confide.access import passwords
 from confide.access.models import Account
+from confide.errors import Unavailable
+from confide.server.validators import blocklists
+from confide.wiring import utc_now
+
+_log = logging.getLogger(__name__)
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has no annotations
@@ -16,6 +27,31 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has no ann
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth passes it
         """Staff are added by their practice."""
         return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Account | None:
+        """Look a right password up in the lists of breached ones: it may have turned up since it was set."""
+        user: Account | None = super().authenticate(request, **credentials)
+        password = credentials.get("password")
+        if user is not None and user.password_found_at is None and isinstance(password, str):
+            try:
+                found = passwords.is_breached(password, blocklists())
+            except Unavailable as problem:
+                # Care goes on: the built-in list has been asked, and the next sign-in asks again.
+                _log.warning("a sign-in was not checked against all lists of breached passwords: %s", problem)
+                found = False
+            if found:
+                user.password_found_at = utc_now()
+                user.save(update_fields=["password_found_at"])
+        return user
+
+    def set_password(self, user: Account, password: str) -> None:
+        """Set a password that has passed the rules; whatever was found of the old one is past."""
+        user.password_found_at = None
+        super().set_password(user, password)
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth passes it
+        """Lead to the sign-in: every session of the account has ended."""
+        return resolve_url(settings.LOGIN_URL)
 
     def pre_login(self, request: HttpRequest, user: Account, **others: Any) -> HttpResponse | None:
         """Stop a frozen account at the door, as an inactive one is stopped."""

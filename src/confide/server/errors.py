@@ -1,4 +1,4 @@
-"""What is answered when something goes wrong: an OperationOutcome to programs, a readable page to people.
+"""What is answered when something goes wrong: an outcome or JSON to programs, a readable page to people.
 
 No answer holds a value, and no traceback leaves the log.
 """
@@ -17,10 +17,12 @@ from confide.errors import ConfideError, Unavailable
 from confide.records.outcomes import status_of
 from confide.server.fhir.answers import RETRY_SECONDS, send_issue, send_problem
 from confide.server.pages.troubles import explain
+from confide.server.vault import answers as vault
 
 _log = logging.getLogger(__name__)
 FHIR = "/fhir/"
 OAUTH = "/oauth/"
+VAULT = "/vault/"
 _TITLES = {
     400: "This request cannot be read",
     403: "You may not do this",
@@ -34,6 +36,7 @@ _TITLES = {
 _FAILED = "Something went wrong on our side"
 _KEPT = "Nothing was changed. If it happens again, tell whoever runs this server; the log says where."
 _KINDS = {400: "invalid", 403: "forbidden", 404: "not-found", 500: "exception", 503: "transient"}
+_CODES = {400: "invalid", 403: "refused", 404: "not-found", 503: "unavailable"}
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{}</title>'
@@ -52,6 +55,8 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
         _log.error("a request failed", exc_info=error)
     if request.path.startswith(FHIR):
         return send_problem(problem)
+    if request.path.startswith(VAULT):
+        return vault.send_problem(problem)
     trouble = explain(problem)
     return say(request, trouble.status, f"{trouble.happened} {trouble.advice}")
 
@@ -61,6 +66,8 @@ def say(request: HttpRequest, status: int, text: str) -> HttpResponse:
     title = _TITLES.get(status, _FAILED)
     if request.path.startswith(FHIR):
         response = send_issue(status, _KINDS.get(status, "exception"), text)
+    elif request.path.startswith(VAULT):
+        response = vault.send_trouble(status, _CODES.get(status, "error"), text)
     elif request.path.startswith(OAUTH):
         response = JsonResponse(
             {"error": "server_error" if status >= 500 else "invalid_request"}, status=status

@@ -1,8 +1,9 @@
-"""SMART scopes of programs: read, intersected and asked. Version 1 and version 2 writings. No HTTP.
+"""Scopes of programs: read, intersected and asked. SMART's in both versions, and the vault's. No HTTP.
 
 Source:
     SMART App Launch 2.2.0, scopes (https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html):
-    ``system/Type.read|write|*`` (version 1) and ``system/Type.cruds`` (version 2).
+    ``system/Type.read|write|*`` (version 1) and ``system/Type.cruds`` (version 2). ``vault/detokenize`` and
+    its like are Confide's own.
 """
 
 from __future__ import annotations
@@ -10,27 +11,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from confide.fhir.tables import RESOURCES
 
 _LETTERS = "cruds"
 _VERSION_1 = {"read": "rs", "write": "cud", "*": _LETTERS}
+VAULT: Final = "vault"
+OPERATIONS: Final = ("tokenize", "detokenize", "protect", "reveal")
+"""What a scope ``vault/...`` may name: each is one address of the vault's API."""
+
+_OWN: Final = {f"{VAULT}/{operation}": operation for operation in OPERATIONS}
 _SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]{1,40})\.(read|write|\*|c?r?u?d?s?)", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What may be done with one type, or with all.
+    """What may be done with one type, or with all; or at the vault.
 
     Attributes:
-        kind: A resource type, or ``*``.
-        letters: Of create, read, update, delete, search: those that are allowed.
+        kind: A resource type, or ``*``, or ``vault``.
+        letters: Of create, read, update, delete, search: those that are allowed. At the vault the operation.
     """
 
     kind: str
     letters: frozenset[str]
 
     def __str__(self) -> str:
+        if self.kind == VAULT:
+            return f"{VAULT}/{next(iter(self.letters))}"
         return f"system/{self.kind}.{''.join(letter for letter in _LETTERS if letter in self.letters)}"
 
     def meet(self, other: Scope) -> Scope | None:
@@ -45,6 +54,9 @@ def parse(text: str) -> frozenset[Scope]:
     """Read scopes separated by spaces; what is not a scope of a program on this server is left out."""
     found = set()
     for word in text.split():
+        if word in _OWN:
+            found.add(Scope(VAULT, frozenset({_OWN[word]})))
+            continue
         match = _SCOPE(word)
         if match is None or not match[2] or (match[1] != "*" and match[1] not in RESOURCES):
             continue
@@ -74,7 +86,7 @@ def allows(scopes: Iterable[Scope], kind: str, letter: str) -> bool:
 
     Args:
         scopes: Of a token.
-        kind: A resource type, or ``*`` for all of them at once.
-        letter: ``c`` create, ``r`` read, ``u`` update, ``d`` delete or ``s`` search.
+        kind: A resource type, or ``*`` for all of them at once, or ``vault``.
+        letter: ``c`` create, ``r`` read, ``u`` update, ``d`` delete or ``s`` search; or the operation.
     """
     return any(scope.kind in {kind, "*"} and letter in scope.letters for scope in scopes)

@@ -1,4 +1,4 @@
-"""All addresses: the FHIR API, the token endpoint, and the pages."""
+"""All addresses: the FHIR API, the vault, the token endpoint, and the pages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from confide.server.fhir.urls import base
 urlpatterns = [
     path("fhir/R4", base),
     path("fhir/R4/", include("confide.server.fhir.urls")),
+    path("vault/", include("confide.server.vault.urls")),
     path("oauth/token", oauth.token),
     path("", include("confide.server.pages.urls")),
 ]

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
-
-from django.db import DatabaseError, transaction
 
 from confide.access import budget
 from confide.access.decide import Grant
@@ -22,7 +19,7 @@ from confide.access.exposure import Charge
 from confide.access.roles import Action, Form
 from confide.audit.journal import Entry, Journal, entry_for
 from confide.cipher.derive import digest, frame
-from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, JournalUnavailable
+from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch
 from confide.fhir import json
 from confide.protect.documents import Place, Protected, Protector, Revealed
 from confide.protect.elements import Element
@@ -31,6 +28,7 @@ from confide.protect.keystore import DataKeys, KeyUse
 from confide.protect.kms import Kms
 from confide.protect.owners import owners
 from confide.protect.plan import Plan
+from confide.vault.telling import durable
 
 Clock = Callable[[], datetime]
 Keys = Mapping[str, SubjectKey]
@@ -118,7 +116,8 @@ class Vault:
         if unlocked is not None:
             unlocked[0].forget(subjects)
 
-    def _keyring(self, practice: str) -> Keyring:
+    def keyring(self, practice: str) -> Keyring:
+        """A practice's keys, unlocked: for the vault's own parts only."""
         return self._unlocked(practice)[0]
 
     def digest(self, practice: str, *parts: str | bytes) -> bytes:
@@ -127,17 +126,17 @@ class Vault:
         Returns:
             16 bytes: HMAC-SHA-256 of the framed parts under the practice's index key, cut.
         """
-        return digest(self._keyring(practice).use(KeyUse.INDEX), frame(*parts))[:DIGEST_BYTES]
+        return digest(self.keyring(practice).use(KeyUse.INDEX), frame(*parts))[:DIGEST_BYTES]
 
     # In
 
     def subject_keys(self, grant: Grant, patients: Iterable[str]) -> Keys:
         """Make the keys of patients that have none yet, and return all of them."""
-        return self._keyring(grant.practice).create(patients)
+        return self.keyring(grant.practice).create(patients)
 
     def shared_key(self, grant: Grant, subject: str, patients: Sequence[str]) -> SubjectKey:
         """The key of a resource of no patient or of several."""
-        return self._keyring(grant.practice).create_shared(subject, patients)
+        return self.keyring(grant.practice).create_shared(subject, patients)
 
     def protect(self, grant: Grant, place: Place, key: SubjectKey, resource: dict[str, Any]) -> Protected:
         """Take out of a valid resource what identifies, and seal it.
@@ -226,7 +225,7 @@ class Vault:
         clear = frozenset(e for e, form in forms.items() if form is Form.CLEAR)
         masked = frozenset(e for e, form in forms.items() if form is Form.MASKED)
         paid = self._pay(grant, documents, clear, masked, now)
-        keys = self._keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})
+        keys = self.keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})
         return [
             self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE, keys)
             for i, d in enumerate(documents)
@@ -259,7 +258,7 @@ class Vault:
                 previous = patient
                 charges += [(patient, e, form) for e, form in what.items()]
             last_group.append(groups)
-        with self._durable():
+        with durable():
             paid_groups = budget.reserve(grant, charges, now)
             paid = sum(1 for group in last_group if group <= paid_groups)
             self._append(
@@ -277,29 +276,11 @@ class Vault:
         now = self._clock()
         for patient in patients:
             grant.require(grant.action, patient, now)
-        with self._durable():
+        with durable():
             paid = budget.reserve(grant, [(p, e, Form.CLEAR) for p in patients for e in elements], now)
             what = dict.fromkeys(elements, Form.SEARCHED)
             self._append(entry_for(grant, now, patient=p, elements=what) for p in patients[:paid])
         return paid
-
-    @contextmanager
-    def _durable(self) -> Iterator[None]:
-        """A transaction of its own: when it ends, what was paid and written is on the disk.
-
-        Raises:
-            JournalUnavailable: The database refuses, or the caller is in a transaction that could still be
-                rolled back, and the entry with it.
-        """
-        try:
-            with transaction.atomic(durable=True):
-                yield
-        except DatabaseError as problem:
-            msg = "the journal cannot be written, so nothing was stored or shown"
-            raise JournalUnavailable(msg) from problem
-        except RuntimeError as problem:
-            msg = "the journal's entry must be durable first, so nothing is revealed inside a transaction"
-            raise JournalUnavailable(msg) from problem
 
     def _append(self, entries: Iterable[Entry]) -> None:
         listed = list(entries)
@@ -321,7 +302,7 @@ class Vault:
                 msg = "a stored resource has lost its seal"
                 raise Damaged(msg)
             return Revealed(json.parse(d.body), frozenset(), frozenset())
-        key = keys.get(d.place.subject) or self._keyring(grant.practice).subject(d.place.subject)
+        key = keys.get(d.place.subject) or self.keyring(grant.practice).subject(d.place.subject)
         revealed = protector.reveal(d.body, d.seal, d.place, key, d.elements & clear, d.elements & masked)
         # The row says whose it is and what is in its seal, and was believed when it was paid for.
         shared = d.place.subject == d.place.id and d.place.type != "Patient"
@@ -350,7 +331,7 @@ class Vault:
         grant.require(Action.INDEX, None, now)
         if not documents:
             return
-        with self._durable():
+        with durable():
             self._append([entry_for(grant, now, elements=dict.fromkeys(elements, Form.SEARCHED))])
         keyring, protector = self._unlocked(grant.practice)
         for start in range(0, len(documents), _KEYS_AT_ONCE):

@@ -38,3 +38,4 @@ def test_the_smart_configuration() -> None:
     assert said["token_endpoint"] == "http://testserver/oauth/token"
     assert said["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert said["grant_types_supported"] == ["client_credentials"]
+    assert {"system/*.rs", "vault/tokenize", "vault/detokenize"} <= set(said["scopes_supported"])

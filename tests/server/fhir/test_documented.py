@@ -1,4 +1,4 @@
-"""The example of docs/integrators.md, run as it stands against a real server."""
+"""The examples of docs/integrators.md, run as they stand against a real server."""
 
 from __future__ import annotations
 
@@ -16,17 +16,34 @@ PAGE = Path(__file__).parents[3] / "docs" / "integrators.md"
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 
 
-def test_the_example_works(live: str, lab: Any) -> None:
-    from confide.cli import client
-    from tests.server import laboratory
-
-    [example] = re.findall(r"```python\n(.+?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    token = client.exchange(live, lab.pk, laboratory.KEY.as_dict(private=True), "system/*.cruds")
-    run = subprocess.run(
+def run(example: str, **environment: str) -> None:
+    done = subprocess.run(
         [sys.executable, "-c", example],
-        env=os.environ | {"CONFIDE_URL": live, "CONFIDE_TOKEN": token},
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_work(live: str, lab: Any, practice: Any) -> None:
+    from confide.cli import client
+    from tests.server import laboratory
+
+    key = laboratory.KEY.as_dict(private=True)
+    fhir, vault = re.findall(r"```python\n(.+?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    run(fhir, CONFIDE_URL=live, CONFIDE_TOKEN=client.exchange(live, lab.pk, key, "system/*.cruds"))
+
+    patient = laboratory.connect(lab).make(laboratory.PATIENT)["id"]
+    scopes = "vault/tokenize vault/detokenize vault/protect vault/reveal"
+    clearing = laboratory.register(
+        practice,
+        name="clearing",
+        purpose="HPAYMT",
+        elements=["ssn", "name", "member-id"],
+        scopes=scopes,
+        token_scopes=["lab-partner"],
+    )
+    token = client.exchange(live, clearing.pk, key, scopes)
+    run(vault, CONFIDE_URL=live, CONFIDE_TOKEN=token, CONFIDE_PATIENT=patient)

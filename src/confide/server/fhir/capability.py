@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from confide.fhir import search
 from confide.fhir.tables import RESOURCES
-from confide.server import oauth
+from confide.server import oauth, smart
 from confide.server.fhir.answers import Declined, base_url, negotiate, send, send_declined
 
 _DATE = "2026-11-22"
@@ -55,6 +55,7 @@ def smart_configuration(request: HttpRequest) -> HttpResponse:
                 "system/*.read",
                 "system/*.write",
                 "system/*.*",
+                *(f"{smart.VAULT}/{operation}" for operation in smart.OPERATIONS),
             ],
             "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
         }

@@ -21,14 +21,16 @@ from confide.records.rows import parse_id, some
 from confide.server.apps import system
 from confide.server.pages import compartment, dates, svg
 from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
+from confide.vault import exports, tracing
 
 _SHOWN: Final = 60
 _PAGES: Final = 5
 """Readings of the journal that the figures of a busy day take at most; each is an entry itself."""
 
 _TOGETHER: Final = timedelta(minutes=5)
-_SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value})
-_WRITING: Final = frozenset({Action.WRITE.value, Action.IMPORT.value})
+_SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value, Action.EXPORT.value})
+# An import or an export is about a thousand people in a minute, and is one act.
+_OF_MANY: Final = frozenset({Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value})
 _VERBS: Final = {
     Action.READ: "Opened",
     Action.SEARCH: "Found",
@@ -36,7 +38,20 @@ _VERBS: Final = {
     Action.WRITE: "Wrote",
     Action.IMPORT: "Imported",
     Action.INDEX: "Indexed names",
+    Action.TOKENIZE: "Made tokens",
     Action.JOURNAL_READ: "Read the journal",
+    Action.EXPORT: "Exported",
+}
+# What is told apart by what the entry is about.
+_STEPS: Final = {
+    exports.Act.REGISTRATION.value: "Registered a destination",
+    exports.Act.AGREEMENT.value: "Approved a destination",
+    exports.Act.RETIREMENT.value: "Retired a destination",
+    exports.Act.REQUEST.value: "Asked for an export",
+    exports.Act.APPROVAL.value: "Approved an export",
+    exports.Act.WITHDRAWAL.value: "Withdrew an export",
+    exports.Act.MANIFEST.value: "Finished an export",
+    tracing.RESOURCE: "Traced a leak",
 }
 
 
@@ -126,9 +141,8 @@ def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
     rest = LIMIT if len(lines) == LIMIT else 0
     for line in lines:
         e = line.entry
-        # An import writes a thousand people's records in a minute, and is one act.
-        whose = "" if e.action in _WRITING else e.patient
-        same = (e.actor, whose, e.action, e.purpose, e.outcome)
+        whose = "" if e.action in _OF_MANY else e.patient
+        same = (e.actor, whose, e.action, e.purpose, e.outcome, _STEPS.get(e.resource_type, ""))
         group = newest.get(same)
         if group is None or group[-1].entry.at - e.at > _TOGETHER:
             if len(groups) == _SHOWN:
@@ -160,7 +174,7 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
         who=names.get(entry.actor, "Confide" if entry.actor_kind == "system" else "Unknown login"),
         actor=entry.actor,
         role=ROLE_LABELS.get(Role(entry.role), entry.role),
-        verb=_VERBS.get(Action(entry.action), entry.action),
+        verb=_STEPS.get(entry.resource_type) or _VERBS.get(Action(entry.action), entry.action),
         purpose=Purpose(entry.purpose).label,
         patient=patient,
         people=len(people),

@@ -21,6 +21,7 @@ urlpatterns = [
     # Of allauth only what there is a page for; signing up is closed, but its address is asked for.
     path("sign-in", allauth.login, name="account_login"),
     path("sign-out", allauth.logout, name="account_logout"),
+    path("password", allauth.password_change, name="account_change_password"),
     path("stopped", allauth.account_inactive, name="account_inactive"),
     path("sign-up", allauth.signup, name="account_signup"),
 ]

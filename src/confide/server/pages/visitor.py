@@ -123,6 +123,8 @@ def staff(view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponse]) ->
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return _elsewhere(request, redirect_to_login(request.get_full_path(), settings.LOGIN_URL))
+        if request.user.password_found_at is not None:
+            return _elsewhere(request, redirect("account_change_password"))
         visitor = visit(request)
         if visitor is None:
             return _elsewhere(request, redirect("pages:choose"))

@@ -1,0 +1,169 @@
+"""What comes before every clear value: the budget pays and the journal writes, in one durable transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import DatabaseError, transaction
+
+from confide.access import budget
+from confide.access.decide import Grant
+from confide.access.roles import Form
+from confide.audit.journal import Entry, Journal, Outcome, entry_for
+from confide.errors import BudgetSpent, ConfideError, JournalUnavailable, Refused, Unknown
+from confide.protect.elements import Element
+
+TOKEN = "Token"  # noqa: S105 - what the journal calls one
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@contextmanager
+def durable() -> Iterator[None]:
+    """A transaction of its own: when it ends, what was paid and written is on the disk.
+
+    Raises:
+        JournalUnavailable: The database refuses, or the caller is in a transaction that could still be
+            rolled back, and the entry with it.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            yield
+    except DatabaseError as problem:
+        msg = "the journal cannot be written, so nothing was stored or shown"
+        raise JournalUnavailable(msg) from problem
+    except RuntimeError as problem:
+        msg = "the journal's entry must be durable first, so nothing is revealed inside a transaction"
+        raise JournalUnavailable(msg) from problem
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What answering one item of a batch tells.
+
+    Attributes:
+        counted: In whose name the budget counts it: a patient's id, or a name for a value that is nobody's.
+        patient: Whose it is; empty if nobody's that we know.
+        element: None where nothing was found, so that nothing is known of it.
+        form: In which form it is answered.
+        token: The public name of the token's row, if there is one.
+        problem: Why it will not be answered, if so.
+    """
+
+    counted: str
+    patient: str
+    element: Element | None
+    form: Form
+    token: str = ""
+    problem: ConfideError | None = None
+
+    @property
+    def charged(self) -> Form:
+        """Asking is telling: what was asked by is paid for as if it had been shown."""
+        return Form.CLEAR if self.form is Form.SEARCHED else self.form
+
+
+def attempt(work: Callable[[], _Result]) -> _Result | ConfideError:
+    """Do what one item of a batch asks for; a refusal is its answer, and the batch goes on."""
+    try:
+        return work()
+    except ConfideError as problem:
+        return problem
+
+
+def answer(
+    journal: Journal,
+    grant: Grant,
+    now: datetime,
+    items: Sequence[_Item],
+    plan: Callable[[_Item], Telling],
+    act: Callable[[_Item, Telling], _Result],
+) -> list[_Result | ConfideError]:
+    """Answer a batch: pay for its items in order, write them down, and only then open.
+
+    Args:
+        journal: Where it is written.
+        grant: Under which it is told.
+        now: Aware UTC.
+        items: In the order in which they are paid for.
+        plan: Says what an item tells; opens nothing.
+        act: Opens an item; called when its payment and its entry are durable.
+
+    Returns:
+        For each item its result, or why there is none.
+
+    Raises:
+        JournalUnavailable: The journal cannot be written; nothing was opened.
+    """
+    tellings = [plan(item) for item in items]
+    paid = _pay(journal, grant, now, tellings)
+    answers: list[_Result | ConfideError] = []
+    for item, telling, covered in zip(items, tellings, paid, strict=True):
+        if telling.problem is not None:
+            answers.append(telling.problem)
+        elif covered:
+            answers.append(attempt(lambda item=item, telling=telling: act(item, telling)))  # type: ignore[misc]
+        else:
+            answers.append(BudgetSpent("the exposure budget does not cover this"))
+    return answers
+
+
+def _pay(journal: Journal, grant: Grant, now: datetime, tellings: Sequence[Telling]) -> list[bool]:
+    """Charge the budget and write the journal; say which are paid."""
+    charges: list[tuple[str, Element, Form]] = []
+    last_group: list[int] = []
+    groups, previous = 0, None
+    for telling in tellings:
+        if telling.problem is None and telling.element is not None:
+            groups += telling.counted != previous
+            previous = telling.counted
+            charges.append((telling.counted, telling.element, telling.charged))
+        last_group.append(groups)
+    if not tellings:
+        return []
+    with durable():
+        paid_groups = budget.reserve(grant, charges, now)
+        paid = [
+            t.problem is None and group <= paid_groups for t, group in zip(tellings, last_group, strict=True)
+        ]
+        write(journal, grant, now, tellings, paid)
+    return paid
+
+
+def write(
+    journal: Journal, grant: Grant, now: datetime, tellings: Sequence[Telling], done: Sequence[bool]
+) -> None:
+    """Write down what is told, by patient and token; and in one entry that something was refused.
+
+    A batch in which everything was merely malformed leaves nothing.
+    """
+    told: defaultdict[tuple[str, str], dict[Element, Form]] = defaultdict(dict)
+    refused: dict[Element, Form] = {}
+    failed = False
+    for telling, success in zip(tellings, done, strict=True):
+        if success and telling.element is not None:
+            told[telling.patient, telling.token][telling.element] = telling.form
+        elif telling.problem is None or isinstance(telling.problem, Refused | Unknown):
+            failed = True
+            if telling.element is not None:
+                refused[telling.element] = Form.REFUSED
+    entries: list[Entry] = [
+        entry_for(
+            grant,
+            now,
+            patient=patient,
+            elements=elements,
+            resource_type=TOKEN if token else "",
+            resource_id=token,
+        )
+        for (patient, token), elements in told.items()
+    ]
+    if failed:
+        entries.append(entry_for(grant, now, elements=refused, outcome=Outcome.MINOR_FAILURE))
+    if entries:
+        journal.append(entries)
