@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 MARK = "CONFIDE_TEST_SPARK"
 """In the environment of each process of a cluster: the cluster's name, and the worker's behind a slash."""
-PATIENCE = 60.0  # seconds that anything may take to start or to end
+PATIENCE = 120.0  # seconds that anything may take to start or to end, on a busy machine
 QUICK = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 """A JVM that lives for seconds: start fast, do not optimise."""
 

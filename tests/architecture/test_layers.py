@@ -67,8 +67,15 @@ def test_only_decide_makes_grants() -> None:
 
 
 def test_only_the_vault_reveals() -> None:
-    """``protect.documents.reveal`` and the opening of seals have one caller above the library: the vault."""
-    guarded = ("confide.protect.documents.reveal", "confide.protect.documents.open")
+    """What opens documents, tokens, stand-ins and seals has one caller above the library: the vault."""
+    guarded = (
+        "confide.protect.documents.reveal",
+        "confide.protect.documents.open",
+        "confide.protect.tokens.Tokens",
+        "confide.protect.identifiers.StandIns",
+        "confide.vault.covers.Covers",
+        "confide.vault.tokens.DatabaseTokenStore.by_token",
+    )
     callers = [
         f"{module.place}:{line} names {name}"
         for module in modules()

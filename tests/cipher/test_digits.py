@@ -11,6 +11,10 @@ from confide.cipher.ff1 import NUM, STR
 RADICES = [2, 3, 4, 5, 9, 10, 15, 16, 17, 26, 36, 62, 64, 100, 254, 255, 256, 257, 1000, 65535, 65536]
 
 
+def scratch():
+    return [np.full(7, 2**64 - 1, np.uint64) for _ in range(3)]
+
+
 def most_numerals(radix):
     return max(m for m in range(1, 65) if radix**m <= 1 << 64)
 
@@ -21,7 +25,7 @@ def test_reading_any_stretch(radix, seed):
     most = most_numerals(radix)
     numerals = np.random.default_rng(seed).integers(0, radix, (7, most + 3))
     numerals[0], numerals[1] = radix - 1, 0
-    reader = Reader(radix, *numerals.shape)
+    reader = Reader(radix, *numerals.shape, scratch())
     reader.numerals[:] = numerals
     for start in range(4):
         for stop in range(start + 1, start + most + 1):
@@ -42,7 +46,7 @@ def test_writing_any_stretch(radix, dtype):
         numbers = np.random.default_rng(width).integers(0, radix**width - 1, 7, np.uint64, endpoint=True)
         numbers[:2] = 0, radix**width - 1
         matrix = np.full((7, width + 2), 77, dtype)
-        writer.write(numbers.copy(), matrix, 1, width + 1)
+        writer.write(numbers.copy(), matrix, 1, width + 1, scratch())
         expected = [[int(codes[x]) for x in STR(number, width, radix)] for number in numbers.tolist()]
         assert matrix[:, 1:-1].tolist() == expected
         assert (matrix[:, [0, -1]] == min(77, np.iinfo(dtype).max)).all()

@@ -1,5 +1,6 @@
 """Each element: the shape stays, what is malformed is told by row, and reveal inverts protect."""
 
+import hmac
 import string
 
 import numpy as np
@@ -63,6 +64,41 @@ def test_every_row_is_the_scalar_ff1(element):
         assert protect(column, element, KEYRING) == [scalar(value) for value in column]
 
     same()
+
+
+def scalar_digits(digits, element):
+    """FF1 over some digits, as it stands in the standard."""
+    made = FF1(KEYRING.ff1(), 10).encrypt(list(map(int, digits)), KEYRING.tweak(element))
+    return "".join(map(str, made))
+
+
+@given(st.lists(values.CARDS, max_size=6), st.lists(values.NPIS, max_size=6))
+@settings(max_examples=25)
+def test_what_lies_between_the_check_digits_is_the_scalar_ff1(cards, npis):
+    for column, element, before, prefix in ((cards, "card", 0, 0), (npis, "npi", 1, 24)):
+        bodies = [v[:before] + scalar_digits(v[before:-1], element) for v in column]
+        assert protect(column, element, KEYRING) == [body + luhn(body, prefix) for body in bodies]
+    numbers = protect(np.array([int(v) for v in npis], np.uint64), "npi", KEYRING)
+    assert [str(n) for n in numbers] == protect(npis, "npi", KEYRING)
+
+
+@given(st.lists(st.tuples(values.FF1[ColumnElement.SSN], st.binary(max_size=4)), max_size=6))
+@settings(max_examples=25)
+def test_a_tweak_per_row_is_the_scalar_ff1_under_an_hmac(rows):
+    key, ff1 = KEYRING.row_tweaks("ssn"), FF1(KEYRING.ff1(), 10)
+    protected = protect([v for v, _ in rows], "ssn", KEYRING, tweaks=[t for _, t in rows])
+    for (value, beside), made in zip(rows, protected, strict=True):
+        tweak = hmac.digest(key, beside, "sha256")[:16]
+        oracle = ff1.encrypt([int(c) for c in value if c.isdigit()], tweak)
+        assert [int(c) for c in made if c.isdigit()] == oracle
+
+
+def test_two_cores_give_the_same():
+    column = pa.array([f"{n:03}-{n % 89:02}-{n % 9973:04}" for n in range(1000)] * 300)
+    for way in (protect, reveal):
+        assert way(column, "ssn", KEYRING, threads=2).equals(way(column, "ssn", KEYRING))
+    numbers = np.arange(300_000)
+    assert (protect(numbers, "ssn", KEYRING, threads=2) == protect(numbers, "ssn", KEYRING)).all()
 
 
 def test_a_column_longer_than_a_batch():
@@ -307,6 +343,10 @@ def test_there_and_back_with_tweaks(rows):
         {"method": "drop"},
         {"method": "seal", "alphabet": "10"},
         {"keyring": b"x" * 32},
+        {"keyring": None},
+        {"threads": 0},
+        {"threads": "nonsense"},
+        {"version": "nonsense"},
     ],
     ids=str,
 )

@@ -1,10 +1,11 @@
-"""kill -9 of a serving process: a clear value that left is in the journal, an acknowledged write is there."""
+"""kill -9 of a serving process: a clear value that left is in the journal, what was acknowledged is there."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import secrets
 import signal
 import threading
 import time
@@ -49,6 +50,8 @@ class Reader(threading.Thread):
         self.ids = ids
         self.saw: list[str] = []
         self.wrote: list[str] = []
+        self.tokens: dict[str, str] = {}
+        self.told: list[str] = []
 
     def run(self) -> None:
         new = {"resourceType": "Basic", "code": {"text": "note"}}
@@ -61,8 +64,28 @@ class Reader(threading.Thread):
                     answer = self.premises.ask("POST", "/fhir/R4/Basic", new, Prefer="return=minimal")
                     if answer.status == 201:
                         self.wrote.append(answer.headers["Location"].split("/")[-3])
+                if n % 3 == 1:
+                    self._exchange(id_)
         except (OSError, HTTPException):
             return
+
+    def _exchange(self, patient: str) -> None:
+        """Get a token for a name of this patient's, and the name back."""
+        name = f"Quernheim {secrets.token_hex(8)}"
+        items = [{"element": "name", "value": name, "patient": patient}]
+        for made in counter(self.premises, "tokenize", items):
+            self.tokens[made["token"]] = name
+            for shown in counter(self.premises, "detokenize", [made]):
+                assert shown["value"] == name
+                self.told.append(patient)
+
+
+def counter(premises: Premises, operation: str, items: list[Any]) -> list[dict[str, str]]:
+    """The answers of the vault to a batch; none if the server is gone, or just came."""
+    body = {"scope": "lab-partner", "items": items}
+    answer = premises.ask("POST", f"/vault/{operation}", body, Content_Type="application/json")
+    answered: list[dict[str, str]] = answer.json()["items"] if answer.status == 200 else []
+    return answered
 
 
 def test_twenty_kills(premises: Premises) -> None:
@@ -70,6 +93,7 @@ def test_twenty_kills(premises: Premises) -> None:
     ids = [i if "-" in i else f"{i[:8]}-{i[8:12]}-{i[12:16]}-{i[16:20]}-{i[20:]}" for i in ids]
     dice = random.Random()
     saw, wrote = Counter[str](), set[str]()
+    told, tokens = Counter[str](), dict[str, str]()
     with premises.serving() as server:
         premises.sign_in()
         for _ in range(KILLS):
@@ -84,13 +108,23 @@ def test_twenty_kills(premises: Premises) -> None:
                 reader.join(60)
                 saw.update(reader.saw)
                 wrote |= set(reader.wrote)
+                told.update(reader.told)
+                tokens |= reader.tokens
             _wait(premises)
+        shown = premises.rows(
+            "SELECT patient FROM audit_journalentry WHERE action = 'reveal' AND outcome = '0'"
+        )
+        some = list(tokens)
+        back = counter(premises, "detokenize", [{"token": token} for token in some])
+        assert [answer["value"] for answer in back] == list(tokens.values()), "an acknowledged token is lost"
     assert sum(saw.values()) > KILLS
     assert wrote
     entries = premises.rows("SELECT resource_id, elements FROM audit_journalentry WHERE action = 'read'")
     journalled = Counter(id_ for id_, elements in entries if "name" in _object(elements))
     missing = saw - journalled
     assert not missing, "clear values left without an entry in the journal"
+    assert told, "no token was turned back"
+    assert not told - Counter(patient for (patient,) in shown), "a value left without an entry in the journal"
     there = {
         str(i).replace("-", "")
         for (i,) in premises.rows("SELECT id FROM records_resource WHERE type = 'Basic'")

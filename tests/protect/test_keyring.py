@@ -87,6 +87,8 @@ def test_versions(kms, store, keyring):
     store.add_purpose_key("practice", WrappedKey(KeyUse.FF1, 2, wrapped))
     rekeyed = Keyring(kms, store, "practice")
     assert rekeyed.version == 2
+    assert rekeyed.versions(KeyUse.FF1) == (1, 2)
+    assert keyring.versions(KeyUse.FF1) == (1,)
     assert rekeyed.use(KeyUse.FF1) == b"n" * 32
     assert rekeyed.use(KeyUse.FF1, 1) == old
     assert rekeyed.subject("a").tweak("ssn") != subject.tweak("ssn")

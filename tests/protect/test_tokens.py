@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -355,7 +356,6 @@ def test_a_scope_that_is_nearly_full_still_gives(tokens, path):
 
 def test_processes_that_want_the_same_at_the_same_time_get_the_same(tmp_path):
     found_keyring(tmp_path)
-    FileTokenStore(tmp_path / "tokens.sqlite3").close()
     script = [sys.executable, str(Path(__file__).with_name("tokenizer.py")), str(tmp_path), "20", "100"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     running = [
@@ -371,6 +371,46 @@ def test_processes_that_want_the_same_at_the_same_time_get_the_same(tmp_path):
     assert [process.returncode for process in running] == [0, 0, 0]
     assert told[0] == told[1] == told[2]
     assert len(set(told[0])) == 2000
+
+
+def test_processes_that_make_the_same_file_at_the_same_time(path):
+    program = (
+        "import sys; from confide.protect.tokenstore import FileTokenStore; print(flush=True);"
+        "sys.stdin.readline(); FileTokenStore(sys.argv[1]).close()"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )
+        for _ in range(5)
+    ]  # fmt: skip
+    for process in running:
+        process.stdout.readline()
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in running] == [0] * 5
+
+
+def test_threads_share_one(tokens):
+    batches = [[f"{number:09d}" for number in range(start, start + 50)] for start in range(0, 500, 50)]
+
+    def work(number):
+        turned = batches[number:] + batches[:number]
+        return {
+            value: token
+            for batch in turned
+            for value, token in zip(batch, tokens.tokenize("lab", ask(*batch), NOW), strict=True)
+        }
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(work, range(4)))
+    assert told[0] == told[1] == told[2] == told[3]
+    assert len(set(told[0].values())) == 500
 
 
 # Keys

@@ -34,7 +34,7 @@ def kms(tmp_path_factory: pytest.TempPathFactory) -> FileKmsAddress:
 
 def made(how: Columns, kms: FileKmsAddress, *, forward: bool = True, seed: bytes = SEED) -> ColumnWork:
     planned = steps(["c0", "c1"], how, "refuse", None, None, forward=forward)
-    return ColumnWork(planned, KEYRING.wrap(kms.open()), kms, seed)
+    return ColumnWork(planned, KEYRING.wrap(kms.open()), kms, seed, streams=False)
 
 
 def batches(table: dict[str, list[Any]], sizes: list[int], partition: int = 7) -> list[pa.RecordBatch]:
@@ -149,7 +149,11 @@ def test_another_kms_opens_nothing(
     FileKms.create(tmp_path / "other.key", "secret")
     mine = made({"c0": "ssn"}, kms)
     other = ColumnWork(
-        mine.steps, mine.wrapped, FileKmsAddress(str(tmp_path / "other.key"), "CONFIDE_X"), SEED
+        mine.steps,
+        mine.wrapped,
+        FileKmsAddress(str(tmp_path / "other.key"), "CONFIDE_X"),
+        SEED,
+        streams=False,
     )
     given_rows = batches({"c0": ["078-05-1120"], "c1": [1]}, [])
     with pytest.raises(KeyUnavailable, match="no CONFIDE_X"):

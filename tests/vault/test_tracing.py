@@ -212,13 +212,14 @@ def test_who_may_trace(house, tmp_path):
         ("id\nA1B2C3D4-0000-4000-8000-00000000000f\n", 1, set()),
         ("x=a1b2c3d40000400080000000000000ff;", 1, set()),
         ("078-05-1120,1963-05-04,2024-01-02T03:04:05Z,MA", 0, {"078-05-1120"}),
+        ("B-AFUYOTB,hypertension,Diabetes,a,F", 0, {"B-AFUYOTB", "hypertension", "Diabetes"}),
         ("call (555) 010-4477 now", 0, {"(555) 010-4477", "010-4477"}),
         ('{"value":"E-0004711","x":12.5}', 0, {"E-0004711"}),
         ("4111 1111 1111 1111", 0, {"4111 1111 1111 1111"}),
         ("Bradofuvi, Zetigobradofu", 0, {"Bradofuvi", "Zetigobradofu"}),
         ("Patient/a1b2c3d4-0000-4000-8000-00000000000f", 1, set()),
     ],
-    ids=["uuid", "plain hex", "csv", "phone", "json", "groups", "names", "reference"],
+    ids=["uuid", "plain hex", "csv", "letters", "phone", "json", "groups", "names", "reference"],
 )
 def test_what_is_found_in_a_piece(tmp_path, text, handles, values):
     path = tmp_path / "piece"

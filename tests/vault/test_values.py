@@ -132,6 +132,19 @@ def test_tokens_end(program, elm):
         program.tokenize(("ssn", SSN), expires=until)
 
 
+def test_what_has_ended_is_taken_out_of_the_table(program, elm):
+    [ended, lasting] = [
+        program.tokenize(("ssn", f"078-05-112{i}"), expires=elm.clock() + timedelta(hours=1 + i))[0]
+        for i in range(2)
+    ]
+    elm.clock.advance(hours=1)
+    program.tokenize(("ssn", "078-05-1129"))
+    spent, kept = Token.objects.get(token=ended), Token.objects.get(token=lasting)
+    assert (bytes(spent.sealed), spent.digest, spent.subject) == (b"", None, "")
+    assert kept.sealed
+    assert texts(program.detokenize(lasting)) == ["078-05-1121"]
+
+
 def test_a_recipients_tokens_are_for_those_who_are_registered(elm, program):
     [token] = program.tokenize(("ssn", SSN))
     for registered in ([], ["another"], [LAB.upper()], [f"{LAB} another"]):

@@ -64,5 +64,5 @@ class RangeApi:
         for line in answer.splitlines():
             suffix, _, count = line.partition(b":")
             if suffix.strip().upper() == wanted:
-                return count.strip() != b"0"  # padding has the count 0
+                return bool(count.strip() != b"0")  # padding has the count 0
         return False

@@ -82,10 +82,11 @@ class Alphabet:
             AlphabetMismatch: A code point is no character of the alphabet.
             Invalid: The array is not of uint8 or uint32.
         """
-        numerals = self._look_up(codes)
+        numerals = self._look_up(codes, out)
         if numerals.size and numerals.max() >= self.radix:
             raise AlphabetMismatch("a character is outside the alphabet")
-        np.copyto(out, numerals, casting="unsafe")
+        if numerals is not out:
+            np.copyto(out, numerals, casting="unsafe")
 
     def writer(self, dtype: np.dtype[Any]) -> Writer:
         """What writes numbers in these characters, for a matrix of *dtype*: in that type or in a smaller one.
@@ -100,15 +101,16 @@ class Alphabet:
             self._writer = Writer(self._codes.astype(least))
         return self._writer
 
-    def _look_up(self, codes: Codes) -> NDArray[Any]:
-        """Numerals, and at least the radix where a code point is none."""
+    def _look_up(self, codes: Codes, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Numerals, and at least the radix where a code point is none; in *out* if that costs nothing."""
         if codes.dtype not in TYPES:
             raise Invalid("code points are an array of uint8 or uint32")
         few = len(self._runs) <= FEW_RUNS and self.radix < 256
         if not few or self._codes.max() > np.iinfo(codes.dtype).max:
             return np.take(self._numerals, codes, mode="clip")
         if len(self._runs) == 1:  # what comes before the first wraps to above the last
-            return codes - codes.dtype.type(self._codes[0])
+            fits = out is not None and out.dtype == codes.dtype
+            return np.subtract(codes, codes.dtype.type(self._codes[0]), out=out if fits else None)
         after = np.zeros(codes.shape, codes.dtype)  # numeral + 1, so that 0 stays for what is none
         for first, count, numeral in self._runs:
             place = codes - codes.dtype.type(first)

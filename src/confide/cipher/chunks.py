@@ -46,6 +46,7 @@ class Space:
     Attributes:
         rounds: What permutes the halves.
         halves: A and B, each by its numbers.
+        scratch: For what stands between two passes.
     """
 
     def __init__(self, aes: Cipher[Any], radix: int, n: int, t: int, rows: int) -> None:
@@ -57,13 +58,14 @@ class Space:
         sizes = ([u], [v]) if narrow else (split(radix, u), split(radix, v))
         self.halves = tuple([np.empty(rows, np.uint64) for _ in half] for half in sizes)
         self.rows = rows
+        self.scratch = [np.empty(rows, np.uint64) for _ in range(3)]
         self._shape = (radix, rows, n)
         self._columns = [*_columns(u, sizes[0]), *_columns(n, sizes[1])]
 
     @cached_property
     def reader(self) -> Reader:
         """Where strings are read; numbers come without."""
-        return Reader(*self._shape)
+        return Reader(*self._shape, self.scratch)
 
     def stretches(self) -> Iterator[tuple[int, int, NDArray[np.uint64]]]:
         """Each number of the halves, behind the first and the last column (exclusive) that write it."""

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 LANES: Final = 8
 """Numerals of one byte that one uint64 holds."""
 
+Scratch = list[NDArray[np.uint64]]
+"""Three arrays (rows,) for what stands between two passes; nobody keeps anything in them."""
+
 LARGEST_TABLE: Final = 1 << 16
 """Entries of the tables that write several characters at once: they stay in a core's own cache."""
 
@@ -26,15 +29,14 @@ class Reader:
         numerals: (rows, n), to be filled by the caller.
     """
 
-    def __init__(self, radix: int, rows: int, n: int) -> None:
+    def __init__(self, radix: int, rows: int, n: int, scratch: Scratch) -> None:
         dtype = numeral_type(radix)
         self._radix = radix
         # Numerals of one byte are read eight at a time, ending at the last one wanted: the first row has
         # something before it too.
         self._memory = np.zeros(LANES + rows * n, dtype)
         self.numerals = self._memory[LANES:].reshape(rows, n)
-        self._t = np.empty(rows, np.uint64)
-        self._x = np.empty(rows, np.uint64)
+        self._x, self._t = scratch[:2]
 
     def number(self, start: int, stop: int, out: NDArray[np.uint64]) -> None:
         """Put the number that columns *start* to *stop* write, below 2^64, into *out*."""
@@ -62,11 +64,14 @@ class Reader:
             np.bitwise_and(out, np.uint64((1 << 64) - (1 << 8 * (LANES - width))), out=out)
         base = self._radix
         for bits, mask in ((8, 0x00FF00FF00FF00FF), (16, 0x0000FFFF0000FFFF), (32, 0x00000000FFFFFFFF)):
-            if self._radix <= 16:
-                # Every lane times base into the lane above, all at once: the sum stays within that lane.
+            if bits == 32 and width <= LANES // 2:  # the lower four are empty
+                np.right_shift(out, np.uint64(bits), out=out)
+            elif base <= 1 << bits // 2:
+                # Every lane times base into the lane above, all at once: the sums stay within their lanes.
                 np.multiply(out, np.uint64(base << bits | 1), out=out)
                 np.right_shift(out, np.uint64(bits), out=out)
-                np.bitwise_and(out, np.uint64(mask), out=out)
+                if bits < 32:
+                    np.bitwise_and(out, np.uint64(mask), out=out)
             else:
                 np.bitwise_and(out, np.uint64(mask), out=self._t)
                 np.multiply(self._t, np.uint64(base), out=self._t)
@@ -95,7 +100,9 @@ class Writer:
                 written = codes[places].view(f"u{width * codes.itemsize}")
                 self._tables.append((width, written.ravel()))
 
-    def write(self, number: NDArray[np.uint64], matrix: NDArray[Any], start: int, stop: int) -> None:
+    def write(
+        self, number: NDArray[np.uint64], matrix: NDArray[Any], start: int, stop: int, scratch: Scratch
+    ) -> None:
         """Write *number*, below radix^(stop - start), into columns *start* to *stop*.
 
         Args:
@@ -103,9 +110,10 @@ class Writer:
             matrix: (rows, n), contiguous.
             start: The first column.
             stop: The column after the last.
+            scratch: Overwritten.
         """
         rows, n = matrix.shape
-        low, t = np.empty_like(number), np.empty_like(number)
+        low, t, written = scratch
         while start < stop:
             width, table = next((w, table) for w, table in self._tables if w <= stop - start)
             stop -= width
@@ -118,7 +126,7 @@ class Writer:
             else:
                 low = number
             # "wrap" because NumPy's check of each index takes longer; every one is within the table.
-            written = np.take(table, low.view(np.int64), mode="wrap")
+            characters = written.view(table.dtype)[:rows]
+            np.take(table, low.view(np.int64), mode="wrap", out=characters)
             size = matrix.itemsize
-            place = np.ndarray(rows, table.dtype, matrix.data, stop * size, (n * size,))
-            np.copyto(place, written)
+            np.copyto(np.ndarray(rows, table.dtype, matrix.data, stop * size, (n * size,)), characters)

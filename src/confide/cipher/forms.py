@@ -79,7 +79,7 @@ class Strings:
         part, dtype = self.out[chunk], self._writer.dtype
         written = part if part.dtype == dtype else np.empty(part.shape, dtype)
         for start, stop, number in space.stretches():
-            self._writer.write(number, written, start, stop)
+            self._writer.write(number, written, start, stop, space.scratch)
         if written is not part:
             np.copyto(part, written)
 

@@ -82,8 +82,7 @@ class Halves:
         """Steps 6.i to 6.iv, and the reduction of y modulo radix^m, into ``_y``."""
         prf, y = self._prf, self._y
         np.bitwise_xor(self._open, np.uint64(i << 8 * prf.b), out=self._open_i)
-        np.bitwise_xor(half, self._open_i, out=y)
-        np.copyto(self._back, y)
+        np.bitwise_xor(half, self._open_i, out=self._back)
         prf.ciph(self._blocks, self._R)
         # 6.iii and 6.iv: y is the number that the first d bytes of R write, and d is 8 or 12.
         np.copyto(y, self._R_front)

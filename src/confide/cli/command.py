@@ -16,16 +16,37 @@ from confide.cli import (
     doctor,
     export,
     init,
+    inspect,
     intake,
+    keyring,
     passwords,
     practice,
+    protect,
+    reveal,
     serve,
     show,
     staff,
     trace,
 )  # fmt: skip
 
-COMMANDS = (init, practice, staff, client, passwords, intake, serve, destination, export, trace, doctor, demo)
+COMMANDS = (
+    init,
+    practice,
+    staff,
+    client,
+    passwords,
+    intake,
+    serve,
+    destination,
+    export,
+    trace,
+    keyring,
+    inspect,
+    protect,
+    reveal,
+    doctor,
+    demo,
+)
 EPILOG = """\
 first steps:
   confide demo                 a synthetic practice to look at, on http://localhost:8100

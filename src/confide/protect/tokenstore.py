@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -99,17 +100,17 @@ class TokenStore(Protocol):
 
 # Practice and scope have a number, and a row has one after those before it: then only two narrow indexes are
 # written here and there, and a million tokens cost half as much.
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS space (
+_SCHEMA: Final = """
+CREATE TABLE space (
     id INTEGER PRIMARY KEY, practice TEXT NOT NULL, scope TEXT NOT NULL, UNIQUE (practice, scope)
 );
-CREATE TABLE IF NOT EXISTS token (
+CREATE TABLE token (
     id INTEGER PRIMARY KEY, space INTEGER NOT NULL, token TEXT NOT NULL, digest TEXT, element TEXT NOT NULL,
     subject TEXT NOT NULL, expires INTEGER, version INTEGER NOT NULL, sealed BLOB NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS token_means_one ON token (space, token);
-CREATE UNIQUE INDEX IF NOT EXISTS token_made_once ON token (space, digest);
-CREATE INDEX IF NOT EXISTS token_expires ON token (space, expires) WHERE expires IS NOT NULL;
+CREATE UNIQUE INDEX token_means_one ON token (space, token);
+CREATE UNIQUE INDEX token_made_once ON token (space, digest);
+CREATE INDEX token_expires ON token (space, expires) WHERE expires IS NOT NULL
 """
 
 _COLUMNS: Final = "token, digest, element, subject, expires, version, sealed"
@@ -123,11 +124,13 @@ _SPEND: Final = (
     " WHERE digest IS NOT NULL AND "
 )
 _OF_PRACTICE: Final = "space IN (SELECT id FROM space WHERE practice = ?) AND "
+PATIENCE: Final = 30
+"""Seconds that a writer waits for another one."""
+
 _APPLICATION: Final = 0x0C0F1DE7
 """In the file's header, so that no other program's database is taken for a token store, nor one of ours."""
 
 _PRAGMAS: Final = (
-    "page_size=16384",
     "journal_mode=WAL",
     # FULL: a token that was given away is on the disk.
     "synchronous=FULL",
@@ -157,24 +160,18 @@ class FileTokenStore:
             raise Unavailable(f"token store {path}: {error.strerror}") from None
         self._lock = RLock()
         try:
-            self._database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._prepare(path)
-        except sqlite3.OperationalError as error:
+            self._database = sqlite3.connect(
+                path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
             raise Unavailable(f"token store: {error}") from None
-        except sqlite3.DatabaseError:
-            raise Damaged(f"{path} is not a token store") from None
-
-    def _prepare(self, path: Path | str) -> None:
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != _APPLICATION and (application or tables):
+        try:
+            _prepare(self._database)
+        except (sqlite3.Error, Damaged) as error:
             self._database.close()
-            raise Damaged(f"{path} is not a token store")
-        for pragma in _PRAGMAS:
-            self._database.execute(f"PRAGMA {pragma}")
-        if application != _APPLICATION:
-            self._database.execute(f"PRAGMA application_id={_APPLICATION}")
-        self._database.executescript(SCHEMA)
+            if isinstance(error, sqlite3.OperationalError):
+                raise Unavailable(f"token store: {error}") from None
+            raise Damaged(f"{path} is not a token store") from None
 
     def close(self) -> None:
         """Close the file; a later call raises ``Unavailable``."""
@@ -270,6 +267,50 @@ class FileTokenStore:
                 yield self._database
             except sqlite3.Error as error:
                 raise Unavailable(f"token store: {type(error).__name__}") from None
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Lay the tables in a new file, and set what holds for a connection; wait for others that do so."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            _lay(database)
+            for pragma in _PRAGMAS:
+                database.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            # For some locks SQLite does not wait by itself: a deadlock might come of it.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _lay(database: sqlite3.Connection) -> None:
+    """Make an empty file a token store.
+
+    Raises:
+        Damaged: It is something else.
+    """
+    database.execute("PRAGMA page_size=16384")
+    if _application(database) == _APPLICATION:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        # Asked again, because another process may just have done it.
+        if _application(database) != _APPLICATION:
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if _application(database) or tables:
+                raise Damaged("not a token store")
+            for statement in (f"PRAGMA application_id={_APPLICATION}", *_SCHEMA.split(";")):
+                database.execute(statement)
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def _application(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA application_id").fetchone()[0])
 
 
 def _space(database: sqlite3.Connection, practice: str, scope: str) -> int | None:

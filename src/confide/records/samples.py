@@ -107,9 +107,9 @@ def _could_be(word: str) -> bool:
     digits = sum(c.isdigit() for c in characters)
     if digits == len(characters):
         return digits >= _FEWEST_DIGITS
-    if digits == 0:
-        return word.isalpha() and len(word) >= _FEWEST_LETTERS
-    return len(characters) >= _FEWEST_MIXED
+    # A stand-in may come out without a digit; in a text most words are no stand-ins.
+    mere_word = digits == 0 and not word.isupper()
+    return len(characters) >= (_FEWEST_LETTERS if mere_word else _FEWEST_MIXED)
 
 
 def _texts(path: Path) -> Iterator[str]:

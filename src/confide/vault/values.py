@@ -89,6 +89,7 @@ class Values:
         plan = [_plan_token(grant, w, reached) for w in wanted]
         allowed = [w for w, telling in zip(wanted, plan, strict=True) if telling.problem is None]
         tokens = Tokens(self._vault.keyring(grant.practice), self._store)
+        tokens.prune(now)
         with durable():
             made = iter(tokens.tokenize(scope, allowed, now, expires))
             answers = [telling.problem or next(made) for telling in plan]

@@ -115,27 +115,26 @@ class Cells:
         """The same column with *rows* null."""
         if not rows.size:
             return self
-        made = self.put(rows, Cells.of([b""] * rows.size))
         valid = np.ones(len(self), np.bool_) if self.valid is None else self.valid.copy()
         valid[rows] = False
-        return Cells(made.codes, made.offsets, valid)
+        lengths = self.lengths
+        return Cells(self.codes[np.repeat(valid, lengths)], offsets_of(np.where(valid, lengths, 0)), valid)
 
     def put(self, rows: Rows, cells: Cells) -> Cells:
-        """The same column with other text in *rows*, which are then not null."""
+        """The same column with other text in *rows*, which ascend; they are then not null."""
         if not rows.size:
             return self
-        pieces, at = [], 0
-        for row, (start, end) in zip(rows.tolist(), pairwise(cells.offsets.tolist()), strict=True):
-            pieces += [self.codes[at : self.offsets[row]], cells.codes[start:end]]
-            at = int(self.offsets[row + 1])
-        lengths = self.lengths.astype(np.int64)
+        new = np.zeros(len(self), np.bool_)
+        new[rows] = True
+        old = self.lengths.astype(np.int64)
+        lengths = old.copy()
         lengths[rows] = cells.lengths
-        valid = self.valid
-        if valid is not None:
-            valid = valid.copy()
-            valid[rows] = True
-            valid = None if valid.all() else valid
-        return Cells(np.concatenate([*pieces, self.codes[at:]]), offsets_of(lengths), valid)
+        theirs = np.repeat(new, lengths)
+        codes = np.empty(theirs.size, np.uint8)
+        codes[theirs] = cells.codes
+        codes[~theirs] = self.codes[np.repeat(~new, old)]
+        valid = None if self.valid is None else self.valid | new
+        return Cells(codes, offsets_of(lengths), None if valid is None or valid.all() else valid)
 
     def is_text(self) -> bool:
         """Whether every row is UTF-8: what sealed bytes or NumPy's ``S`` held need not be."""

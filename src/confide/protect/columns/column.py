@@ -38,7 +38,13 @@ def protect(
 
     Equal values of one element have equal stand-ins under one keyring and version, in whatever column,
     so that tables can be joined; under another keyring they are unrelated. Separators and nulls stay
-    where they were. FF1 has no integrity: an edited stand-in reveals as another value.
+    where they were. FF1 has no integrity: an edited stand-in, another keyring or another version reveals
+    as another value, without an error; a seal does not open then.
+
+    A value of an FF1 element is written in digits (SSN, phone, card, NPI) or in digits and capital letters
+    (the others), with separators among them; anything else in it makes it malformed, as do too few
+    characters. Name an *alphabet* for a column that is written otherwise: "10" keeps a column of digits one
+    of digits, "62" takes small letters too.
 
     Args:
         column: A NumPy or Arrow array, a ChunkedArray, a pandas or Polars Series, a list or a tuple.
@@ -134,7 +140,8 @@ def find_malformed(
     Raises:
         Invalid: The column, the element, the method or the alphabet do not go together.
     """
-    terms = _terms(element, None, method, alphabet, None, 1)
+    known = kinds.element_of(element)
+    terms = Terms(known, kinds.method_of(known, method), alphabet)
     carried = carriers.take(column)
     if terms.method is Method.KEEP:
         return [int(row) for row in carried.odd]
@@ -147,13 +154,13 @@ def find_malformed(
 
 def _terms(
     element: str,
-    keyring: ColumnKeyring | None,
+    keyring: Any,
     method: str | None,
     alphabet: str | None,
-    version: int | None,
-    threads: int,
+    version: Any,
+    threads: Any,
     *,
-    today: date | None = None,
+    today: Any = None,
     as_type: Any = None,
 ) -> Terms:
     known = kinds.element_of(element)
@@ -162,13 +169,15 @@ def _terms(
         if chosen is not Method.SEAL:
             raise Invalid("as_type is for sealed columns only")
         as_type = _arrow_type(as_type)
-    if not isinstance(keyring, ColumnKeyring | None):
+    if not isinstance(threads, int) or threads < 1:
+        raise Invalid("threads is a whole number of at least 1")
+    if not isinstance(today, date | None) or not isinstance(version, int | None):
+        raise Invalid("today is a date, and version a whole number")
+    if not isinstance(keyring, ColumnKeyring):
         raise Invalid("columns take a column keyring (ColumnKeyring.open), and no other key")
-    if keyring is not None:
-        keyring.ff1(version)  # is there such a version?
-    current = keyring.version if keyring is not None else 0
+    keyring.ff1(version)  # is there such a version?
     day = today or datetime.now(UTC).date()
-    used = current if version is None else version
+    used = keyring.version if version is None else version
     return Terms(known, chosen, alphabet, keyring, used, version, threads, day, as_type)
 
 

@@ -10,7 +10,6 @@ no journal. That is why it is another keyring than the server's.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import secrets
@@ -297,7 +296,4 @@ def _text(data: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ValueError from None
+    return base64.b64decode(text, validate=True)

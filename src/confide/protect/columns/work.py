@@ -126,7 +126,8 @@ class Format:
         label = self._terms.label
         if not isinstance(content, Integers):
             stated = getattr(content, "type", "text")
-            raise Invalid(f"{label}: FF1 takes text or whole numbers, not a column of {stated}")
+            hint = " (in pandas, whole numbers with nulls are Int64)" if stated == "double" else ""
+            raise Invalid(f"{label}: FF1 takes text or whole numbers, not a column of {stated}{hint}")
         kind = KINDS[self._terms.element]
         if not kind.fixed:
             raise Invalid(f"{label}: numbers have lost their leading zeros; read the column as text")

@@ -68,10 +68,9 @@ class Grid:
             pa.string(), 2 * rows - 1, [None, pa.py_buffer(places), pa.py_buffer(self.block)]
         )
         null = starts == ends
-        index = pa.array(np.arange(0, 2 * rows, 2), mask=null if null.any() else None)
-        texts = pieces.take(index)
+        texts = pieces.take(_numbers(np.arange(0, 2 * rows, 2), null if null.any() else None))
         if self.doubled and quoted.any():
-            texts = pc.if_else(pa.array(quoted), pc.replace_substring(texts, '""', '"'), texts)
+            texts = pc.if_else(_truths(quoted), pc.replace_substring(texts, '""', '"'), texts)
         return texts
 
     def replace(self, columns: Mapping[int, pa.Array], separator: str) -> bytes:
@@ -92,7 +91,9 @@ class Grid:
         index = np.arange(2 * fields + 1)
         first = 2 * fields + 1 + rows * np.arange(len(order))
         index[1::2] = (first + np.arange(rows)[:, None]).ravel()
-        return text_of(pa.concat_arrays([pieces, *(w.cast(pa.binary()) for w in written)]).take(index))
+        return text_of(
+            pa.concat_arrays([pieces, *(w.cast(pa.binary()) for w in written)]).take(_numbers(index))
+        )
 
 
 # Finding the fields
@@ -292,7 +293,7 @@ def write_fields(texts: pa.Array, separator: str, quoted: Mask | None = None) ->
     if any(each.encode() in data for each in special):
         must = pc.or_(must, pc.match_substring_regex(texts, f'["\n\r{re.escape(separator)}]'))
     if quoted is not None and quoted.any():
-        must = pc.or_(must, pa.array(quoted))
+        must = pc.or_(must, _truths(quoted))
     if pc.any(must).as_py():
         inner = pc.replace_substring(texts, '"', '""') if b'"' in data else texts
         texts = pc.if_else(must, pc.binary_join_element_wise('"', inner, '"', ""), texts)
@@ -314,3 +315,19 @@ def text_of(array: pa.Array) -> bytes:
     wide = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
     offsets: NDArray[Any] = np.frombuffer(places, wide)[array.offset : array.offset + len(array) + 1]
     return bytes(data[int(offsets[0]) : int(offsets[-1])])
+
+
+# NumPy arrays as Arrow arrays: `pa.array` would import pandas where it is installed, which takes its time
+
+
+def _numbers(numbers: Places, null: Mask | None = None) -> pa.Array:
+    valid = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.Array.from_buffers(
+        pa.int64(), len(numbers), [valid, pa.py_buffer(np.ascontiguousarray(numbers))]
+    )
+
+
+def _truths(mask: Mask) -> pa.Array:
+    return pa.Array.from_buffers(
+        pa.bool_(), len(mask), [None, pa.py_buffer(np.packbits(mask, bitorder="little"))]
+    )

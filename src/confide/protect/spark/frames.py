@@ -44,7 +44,8 @@ def protect(
         version: Of the keyring; its current one when absent.
 
     Returns:
-        A DataFrame with the same columns and rows. What is sealed has become text.
+        A DataFrame with the same columns and rows. What is sealed has become text. Computed again, it is
+        the same DataFrame; another call seals anew.
 
     Raises:
         Invalid: There is no such column, element or method, or a column's type does not fit. No job ran.
@@ -86,7 +87,7 @@ def _plan(
         fields[step.position] = step.field(fields[step.position])
     address.check(kms, frame)
     wrapped = keyring if isinstance(keyring, bytes) else keyring.wrap(kms.open())
-    work = ColumnWork(planned, wrapped, kms, os.urandom(_SEED_BYTES))
+    work = ColumnWork(planned, wrapped, kms, os.urandom(_SEED_BYTES), frame.isStreaming)
     # Columns go by their place: names may come twice, or have dots in them.
     places = [f"c{place}" for place in range(len(fields))]
     schema = types.StructType(
@@ -99,9 +100,7 @@ def _plan(
         rows = frame.toDF(*places).withColumn(PARTITION, functions.spark_partition_id())
         return rows.mapInArrow(work, schema).toDF(*frame.columns)
     except PySparkImportError:
-        raise Misconfigured(
-            "PySpark asks for pandas, too (pip install 'confide[spark]')"
-        ) from None
+        raise Misconfigured("PySpark asks for pandas, too (pip install 'confide[spark]')") from None
     except PySparkException as error:
         reason = error.getCondition()
     raise Invalid(f"Spark does not carry these columns through Arrow ({reason})")

@@ -2,7 +2,8 @@
 
 Spark runs a task again when its machine dies, and may then mix what the two runs gave: in a shuffle,
 each reader has rows of the first or of the second. So both must give the same bytes, or rows are lost
-and others come twice. Stand-ins do; seals are made repeatable within one run of a query.
+and others come twice. Stand-ins do; seals are made repeatable, so that one call of ``protect`` always
+gives the same DataFrame, and another call another one.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ class ColumnWork:
         wrapped: The keyring, under the Kms.
         kms: Where that is.
         seed: Public and random, of this one call.
+        streams: Whether the frame is a stream, whose every batch is run by a query of its own.
     """
 
     steps: tuple[Step, ...]
     wrapped: bytes = field(repr=False)
     kms: KmsAddress
     seed: bytes
+    streams: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Work on a partition.
@@ -66,13 +69,13 @@ class ColumnWork:
         """The batch with its columns changed; or the error, to be raised where no value is in reach."""
         numbered = batch.schema.get_field_index(PARTITION)
         partition = batch.column(numbered)[0].as_py() if batch.num_rows else 0
+        query = _query() if self.streams else ""
         step, made = None, batch
         try:
             keyring = unlock(self.wrapped, self.kms)
             for step in self.steps:
-                array = step.run(
-                    batch, keyring.repeatable(self.seed, _query(), step.position, partition, row)
-                )
+                own = keyring.repeatable(self.seed, query, step.position, partition, row)
+                array = step.run(batch, own)
                 made = made.set_column(step.position, made.schema.names[step.position], array)
         except Exception as error:  # noqa: BLE001 - Arrow repeats values in its messages
             return _told(error, step, partition, row)
@@ -80,10 +83,9 @@ class ColumnWork:
 
 
 def _query() -> str:
-    """Which run of which query this is: each has seals of its own, a task that runs again has the same."""
+    """Which query this task belongs to, however often the task runs: Spark counts them."""
     task = TaskContext.get()
-    run = task and task.getLocalProperty("spark.sql.execution.root.id")
-    return run or f"stage {task and task.stageId()}"
+    return task.getLocalProperty("spark.sql.execution.id") or f"stage {task.stageId()}"
 
 
 @lru_cache(maxsize=8)
