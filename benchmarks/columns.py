@@ -27,7 +27,7 @@ Work = tuple[Callable[[], object], int]
 
 
 def side_by_side(works: dict[str, Work], rounds: int = ROUNDS) -> dict[str, float]:
-    """Values per second of each: the median of rounds in which all take turns, as a machine is never still."""
+    """Values per second of each: the median of rounds in which all take turns on a busy machine."""
     took: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, (work, values) in works.items():

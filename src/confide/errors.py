@@ -96,7 +96,11 @@ class MalformedColumn(Invalid):
 
 
 class MalformedFile(Invalid):
-    """Columns of a file are malformed; ``columns`` says where: {name: (how many, the first rows from 0, what)}."""
+    """Columns of a file are malformed; ``columns`` says where.
+
+    Attributes:
+        columns: By name: how many rows, the first of them counted from 0, and what is wrong with them.
+    """
 
     code = "malformed-file"
 
@@ -106,7 +110,8 @@ class MalformedFile(Invalid):
         for name, (count, rows, what) in self.columns.items():
             first = ", ".join(f"{row + 1}" for row in rows[:_ROWS_NAMED])
             more = ", ..." if count > _ROWS_NAMED else ""
-            told.append(f"column {name}: {count:,} {'row' if count == 1 else 'rows'} {what}, data rows {first}{more}")
+            many = "row" if count == 1 else "rows"
+            told.append(f"column {name}: {count:,} {many} {what}, data rows {first}{more}")
         super().__init__("; ".join(told))
 
     def __reduce__(self) -> tuple[type[MalformedFile], tuple[dict[str, tuple[int, Sequence[int], str]]]]:
@@ -206,6 +211,24 @@ class SealBroken(Damaged):
     """A seal does not open: wrong key, moved blob, or edited bytes."""
 
     code = "seal-broken"
+
+
+class BrokenCells(SealBroken):
+    """Sealed cells of a column do not open; ``rows`` says where, counted from 0."""
+
+    code = "seal-broken"
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        self.rows = tuple(rows)
+        first = ", ".join(str(row) for row in self.rows[:_ROWS_NAMED])
+        more = ", ..." if len(self.rows) > _ROWS_NAMED else ""
+        super().__init__(
+            f"{len(self.rows):,} sealed cells do not open: another keyring, element or version, or edited"
+            f" (rows counted from 0: {first}{more})"
+        )
+
+    def __reduce__(self) -> tuple[type[BrokenCells], tuple[tuple[int, ...]]]:
+        return (type(self), (self.rows,))
 
 
 # Unavailable: try later; nothing was revealed (HTTP 503)

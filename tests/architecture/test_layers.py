@@ -8,8 +8,19 @@ import sys
 
 from tests.architecture.source import modules
 
-LIBRARY = {"errors", "cipher", "fhir", "protect"}
+LIBRARY = {"errors", "cipher", "fhir", "protect", "columns", "spark"}
 BARE_INSTALL = {"cryptography", "msgspec", "rich"}
+WITH_COLUMNS = {
+    "numpy": (
+        "confide.cipher.alphabet",
+        "confide.cipher.columns",
+        "confide.cipher.ff1_columns",
+        "confide.columns",
+    ),
+    "pyarrow": ("confide.protect.columns", "confide.protect.files", "confide.protect.exports.parquet"),
+    "pyspark": ("confide.protect.spark", "confide.spark"),
+}
+"""What the extras ``columns`` and ``spark`` add, and where: each may use what stands above it here, too."""
 
 
 def imports(tree: ast.AST) -> list[tuple[str, int]]:
@@ -34,9 +45,16 @@ def test_the_library_needs_nothing_but_the_bare_install() -> None:
         for module in modules()
         if module.layer in LIBRARY
         for name, line in imports(module.tree)
-        if name.partition(".")[0] not in allowed
+        if name.partition(".")[0] not in allowed | extras(module.name)
     ]
     assert not strangers
+
+
+def extras(name: str) -> set[str]:
+    """Packages beyond the bare install that a module of the library may use."""
+    listed = list(WITH_COLUMNS)
+    places = [i for i, package in enumerate(listed) if name.startswith(WITH_COLUMNS[package])]
+    return set(listed[: max(places) + 1]) if places else set()
 
 
 def test_the_drill_uses_the_public_api_only() -> None:
@@ -121,8 +139,9 @@ def test_nobody_writes_to_the_journal_but_the_journal() -> None:
 
 def test_the_library_works_without_the_server() -> None:
     """What ``pip install confide`` without extras gives can be imported, and so can the command."""
-    names = [module.name for module in modules() if module.layer in LIBRARY] + ["confide.cli"]
-    absent = ("django", "allauth", "authlib", "argon2", "psycopg", "numpy", "pyarrow")
+    bare = [module.name for module in modules() if module.layer in LIBRARY and not extras(module.name)]
+    names = [*bare, "confide.cli"]
+    absent = ("django", "allauth", "authlib", "argon2", "psycopg", "pyrage", *WITH_COLUMNS)
     program = f"import sys; sys.modules.update(dict.fromkeys({absent}))\n" + "".join(
         f"import {name}\n" for name in names
     )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from confide.cipher.alphabet import Alphabet
-from confide.cipher.chunks import CHUNK, LEAST
+from confide.cipher.columns.chunks import CHUNK, LEAST
 from confide.cipher.ff1 import FF1
 from confide.cipher.ff1_columns import FF1Columns
+from confide.errors import Invalid
 
 KEY = bytes(range(32))
 DIGITS = Alphabet("0123456789")
@@ -110,3 +111,14 @@ def test_threads_share_one():
             threads.map(lambda codes: shared.encrypt_text(codes, alphabet, b"tweak"), columns * 8)
         )
     assert all(np.array_equal(one, other) for one, other in zip(together, alone * 8, strict=True))
+
+
+def test_numbers_of_numpy_for_radix_and_length():
+    """They would overflow where powers are formed."""
+    numerals, numbers = column(10, 45, 30), np.arange(30)
+    plain, ff1 = FF1Columns(KEY, 10), FF1Columns(KEY, np.int64(10))
+    assert np.array_equal(ff1.encrypt(numerals), plain.encrypt(numerals))
+    assert np.array_equal(ff1.encrypt(numerals[:1]), plain.encrypt(numerals[:1]))
+    assert np.array_equal(ff1.encrypt_numbers(numbers, np.int8(19)), plain.encrypt_numbers(numbers, 19))
+    with pytest.raises(Invalid):
+        ff1.encrypt_numbers(numbers, np.int64(20))

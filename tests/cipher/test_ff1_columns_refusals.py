@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from confide.cipher.alphabet import Alphabet
-from confide.cipher.chunks import LEAST
+from confide.cipher.columns.chunks import LEAST
 from confide.cipher.ff1_columns import FF1Columns
 from confide.errors import AlphabetMismatch, Invalid
 

@@ -98,5 +98,6 @@ class Office:
                     found |= {i["value"] for i in resource.get("identifier", ()) if len(i["value"]) > 6}
                     found |= {t["value"] for t in resource.get("telecom", ())}
                     found |= {line for a in resource.get("address", ()) for line in a.get("line", ())}
-                    found |= {f"{n['given'][0]} {n['family']}" for n in resource.get("name", ())}
+                    names = [n.get("family", "") for n in resource.get("name", ())]
+                    found |= {f'"{name}"' for name in names if name}
         return found

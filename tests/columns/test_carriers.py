@@ -149,6 +149,26 @@ def test_what_lies_beside_a_slice_is_not_carried_along():
     assert b"457555462" not in kept
 
 
+@given(
+    st.lists(st.none() | SSN, max_size=40),
+    st.integers(0, 30),
+    st.integers(0, 40),
+    st.sampled_from(
+        [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+    ),
+)
+@settings(max_examples=60)
+def test_any_slice(column, start, length, kind):
+    array = pa.array(column, kind).slice(start, length)
+    protected = protect(array, "ssn", KEYRING)
+    protected.validate(full=True)
+    assert protected.type == array.type
+    assert protected.to_pylist() == protect(array.to_pylist(), "ssn", KEYRING)
+    numbers = pa.array([None if v is None else row for row, v in enumerate(column)]).slice(start, length)
+    numbered = protect(numbers, "ssn", KEYRING) if len(numbers) > numbers.null_count else numbers
+    assert numbered.to_pylist() == protect(numbers.to_pylist(), "ssn", KEYRING)
+
+
 def test_categories_that_are_not_used_go_away():
     series = pd.Series(["078051120"], dtype=pd.CategoricalDtype(["078051120", "219099999"]))
     assert list(protect(series, "ssn", KEYRING).cat.categories) == protect(["078051120"], "ssn", KEYRING)

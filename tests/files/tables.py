@@ -46,12 +46,16 @@ def recipe_of(columns: dict[str, str] = COLUMNS, **bound: Any) -> Recipe:
     return Recipe(made, **bound)
 
 
-def protect(source: Path, target: Path, keyring: ColumnKeyring, columns: Any = COLUMNS, **task: Any) -> run.Done:
+def protect(
+    source: Path, target: Path, keyring: ColumnKeyring, columns: Any = COLUMNS, **task: Any
+) -> run.Done:
     asked = columns if isinstance(columns, Recipe) else recipe_of(columns)
     return run.protect(run.Task(source, target, **({"workers": 0} | task)), asked, keyring)
 
 
-def reveal(source: Path, target: Path, keyring: ColumnKeyring, asked: Recipe | None = None, **task: Any) -> run.Done:
+def reveal(
+    source: Path, target: Path, keyring: ColumnKeyring, asked: Recipe | None = None, **task: Any
+) -> run.Done:
     found = asked or run.find_recipe(source)
     assert found is not None
     return run.reveal(run.Task(source, target, **({"workers": 0} | task)), found, keyring)
@@ -71,7 +75,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
         path.write_bytes(gzip.compress(text(rows, ",")))
     elif path.suffix == ".ndjson":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows))
+        path.write_text(
+            "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+        )
     else:
         table = pa.table({name: [row[name] for row in rows] for name in names})
         if path.suffix == ".parquet":
@@ -123,5 +129,9 @@ def without_nulls(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def program(code: str, *words: object) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )

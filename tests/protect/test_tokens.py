@@ -186,8 +186,9 @@ def test_the_longest_scope_value_and_subject(tokens):
     (token,) = tokens.tokenize(scope, ask(value, subject=subject), NOW)
     (found,) = tokens.find(scope, [token], NOW)
     assert (found.subject, tokens.open([found])) == (subject, [value])
-    (refused,) = tokens.tokenize(scope, ask(value, subject="s" * 65), NOW)
-    assert isinstance(refused, Invalid)
+    for none in ("s" * 65, "s\n", "s\0", "é", "\ud800"):
+        (refused,) = tokens.tokenize(scope, ask(value, subject=none), NOW)
+        assert isinstance(refused, Invalid)
 
 
 def test_no_more_than_ten_thousand_at_once(tokens):

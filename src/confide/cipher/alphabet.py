@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.cipher.digits import Writer, numeral_type
+from confide.cipher.columns.digits import Writer, numeral_type
 from confide.cipher.ff1 import MAX_RADIX, MIN_RADIX
 from confide.errors import AlphabetMismatch, Invalid
 

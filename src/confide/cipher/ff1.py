@@ -48,7 +48,7 @@ class FF1:
             raise Invalid("an FF1 key has 16, 24 or 32 bytes")
         if not MIN_RADIX <= radix <= MAX_RADIX:
             raise Invalid("an FF1 radix is between 2 and 65,536")
-        self.radix = radix
+        self.radix = index(radix)
         # FF1 calls AES on single blocks and chains them itself; ECB is that call, not a mode of use.
         self._aes = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305
 

@@ -2,8 +2,9 @@
 
 The scalar FF1 reads like the standard and is the judge of this one: both give the same, bit for bit. Here
 each step is done for many rows before the next: AES in one call for a block of every row, arithmetic by
-NumPy on whole arrays. ``halves`` does the rounds where a half of the string is a number below 2^56, ``limbs``
-where it is larger, and where it is much larger the rows go one by one through the scalar FF1.
+NumPy on whole arrays. Beside this file, in ``columns``, ``halves`` does the rounds where a half of the string is
+a number below 2^56 and ``limbs`` where it is larger; where it is much larger, the rows go one by one through
+the scalar FF1.
 
 Source:
     NIST SP 800-38G, section 5.2, Algorithms 7 and 8; minimum domain from Revision 1.
@@ -18,10 +19,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from confide.cipher.alphabet import Alphabet, Codes
-from confide.cipher.chunks import permute
+from confide.cipher.columns.chunks import permute
+from confide.cipher.columns.forms import Numbers, Plain, Strings
+from confide.cipher.columns.halves import MAX_BYTES
 from confide.cipher.ff1 import FF1, MAX_LENGTH, MIN_DOMAIN, lengths
-from confide.cipher.forms import Numbers, Plain, Strings
-from confide.cipher.halves import MAX_BYTES
 from confide.errors import AlphabetMismatch, DomainTooSmall, Invalid
 
 Tweak = bytes | NDArray[np.uint8]
@@ -51,8 +52,8 @@ class FF1Columns:
         """
         self._scalar = FF1(key, radix)
         self._aes = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - see FF1
-        self._plain = Plain(radix)
-        self.radix = radix
+        self.radix = self._scalar.radix
+        self._plain = Plain(self.radix)
 
     def __repr__(self) -> str:
         return f"FF1Columns(radix={self.radix})"
@@ -189,9 +190,9 @@ class FF1Columns:
         form = Numbers(np.asarray(numbers), self.radix, length)
         tweaks = _checked(tweak, form.rows, threads)
         if form.rows:
-            if self._is_too_small(length):
+            if self._is_too_small(form.n):
                 form.check()
-                raise self._too_small(length)
+                raise self._too_small(form.n)
             permute(self._aes, self.radix, form, tweaks, threads, inverse=inverse)
         return form.out
 

@@ -188,7 +188,7 @@ class Keyring:
         return key
 
     def versions(self, use: KeyUse) -> tuple[int, ...]:
-        """The versions that there are of a purpose key, the current one last; none if there is no such key."""
+        """The versions that there are of a purpose key, the current one last."""
         return tuple(sorted(self._uses.get(use, ())))
 
     def subject(self, subject: str) -> SubjectKey:

@@ -310,8 +310,9 @@ def _check(scope: str, items: Sequence[object]) -> None:
 
 
 def _form(wanted: Wanted) -> Format:
-    if len(wanted.subject) > LONGEST_SUBJECT or not is_plain(wanted.subject):
-        raise Invalid(f"a subject is an id of at most {LONGEST_SUBJECT} characters")
+    subject = wanted.subject
+    if len(subject) > LONGEST_SUBJECT or not (subject.isascii() and subject.isprintable()):
+        raise Invalid(f"a subject is an id of at most {LONGEST_SUBJECT} characters of ASCII")
     return format_of(wanted.value)
 
 

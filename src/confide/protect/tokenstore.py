@@ -280,7 +280,10 @@ def _prepare(database: sqlite3.Connection) -> None:
             return
         except sqlite3.OperationalError as error:
             # For some locks SQLite does not wait by itself: a deadlock might come of it.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if (
+                getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY
+                or time.monotonic() > deadline
+            ):
                 raise
             time.sleep(0.02)
 

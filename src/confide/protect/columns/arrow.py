@@ -145,8 +145,10 @@ def _bytes(array: pa.Array) -> list[bytes | None]:
 def _valid(array: pa.Array) -> Mask | None:
     if not array.null_count:
         return None
-    bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
-    return bits[array.offset : array.offset + len(array)].astype(np.bool_)
+    first, end = array.offset, array.offset + len(array)
+    held = np.frombuffer(array.buffers()[0], np.uint8)[first // 8 : (end + 7) // 8]
+    bits = np.unpackbits(held, bitorder="little")[first % 8 :]
+    return bits[: len(array)].astype(np.bool_)
 
 
 def _array(cells: Cells, kind: pa.DataType) -> pa.Array:

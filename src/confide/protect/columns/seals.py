@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from confide.cipher.derive import frame
 from confide.cipher.seal import LENGTH_BYTES, MIN_PADDED, OVERHEAD, SealingKey, padme
-from confide.errors import SealBroken
+from confide.errors import BrokenCells, SealBroken
 from confide.protect.columns.cells import Cells, Mask, Rows, offsets_of
 from confide.protect.columns.keyring import ColumnKeyring
 from confide.protect.identifiers import LONGEST
@@ -29,7 +29,6 @@ _VERSION_BYTES: Final = 2
 _BATCH: Final = 1 << 14
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 _FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/\0\0")
-_ROWS_NAMED: Final = 10
 
 
 def _length(padded: int) -> int:
@@ -99,20 +98,20 @@ class CellSeals:
         at = np.arange(len(PREFIX), cells.offsets[rows[0] + 1] - cells.offsets[rows[0]])
         data, sound = _decode(cells.codes[cells.offsets[rows].astype(np.int64)[:, None] + at])
         if not sound.all():
-            raise _broken(names[~sound])
+            raise BrokenCells(names[~sound].tolist())
         stated = data[:, 0].astype(np.int64) << 8 | data[:, 1]
         padded = np.empty((rows.size, data.shape[1] - _VERSION_BYTES - OVERHEAD), np.uint8)
         for each in np.unique(stated).tolist():
             own = np.flatnonzero(stated == each)
             if (version is not None and each != version) or each not in self._keyring.versions:
-                raise _broken(names[own])
+                raise BrokenCells(names[own].tolist())
             key, aad = self._keyring.sealing(each), self._aad(each)
             sealed = _slices(data[own, _VERSION_BYTES:])
             try:
                 values = key.open_all(sealed, aad)
             except SealBroken:
                 opens = np.fromiter((_opens(key, one, aad) for one in sealed), np.bool_, len(sealed))
-                raise _broken(names[own][~opens]) from None
+                raise BrokenCells(names[own][~opens].tolist()) from None
             padded[own] = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
         lengths = np.ascontiguousarray(padded[:, :LENGTH_BYTES]).view(">u4")[:, 0].astype(np.int64)
         inside = np.arange(padded.shape[1] - LENGTH_BYTES) < lengths[:, None]
@@ -245,12 +244,3 @@ def _opens(key: SealingKey, sealed: bytes, aad: bytes) -> bool:
     except SealBroken:
         return False
     return True
-
-
-def _broken(rows: Rows) -> SealBroken:
-    first = ", ".join(str(row) for row in rows[:_ROWS_NAMED].tolist())
-    more = ", ..." if rows.size > _ROWS_NAMED else ""
-    return SealBroken(
-        f"{rows.size:,} sealed cells do not open: another keyring, element or version, or edited"
-        f" (rows counted from 0: {first}{more})"
-    )

@@ -272,7 +272,7 @@ def _place(evidence: Evidence) -> Finding | None:
 
 def _name(evidence: Evidence) -> Finding | None:
     words = evidence.share(shapes.is_word)
-    if Hint.NAME in evidence.hints and words >= _SOME:
+    if Hint.NAME in evidence.hints and evidence.share(shapes.has_digit) < _SOME:
         return _as(evidence, ColumnElement.NAME, "name", words)
     known = evidence.share(shapes.has_known_name)
     likely = words >= MOST and known >= 0.3 and evidence.distinct > min(_FEW, len(evidence.values) // 2)

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from confide.errors import BrokenRow, Invalid, MalformedColumn, SealBroken
+from confide.errors import BrokenCells, BrokenRow, Invalid, MalformedColumn
 from confide.protect.columns import column as columns
 from confide.protect.columns.keyring import ColumnKeyring
 from confide.protect.files.plan import Change, Plan
 from confide.protect.files.sheets import Sheet, as_text, open_sheet
-
-NOT_READ = "is not of the type that the other rows have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +67,8 @@ class Worker:
                 changed[change.name] = self._change(sheet, change)
             except MalformedColumn as problem:
                 wrong[change.name] = Wrong(problem.rows, problem.what)
-            except SealBroken as problem:
-                rows = getattr(problem, "rows", ())
-                wrong[change.name] = Wrong(tuple(rows), "hold seals that do not open", broken=True)
+            except BrokenCells as problem:
+                wrong[change.name] = Wrong(problem.rows, "hold seals that do not open", broken=True)
             except BrokenRow:
                 raise
             except Invalid as problem:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.cipher.chunks import Space
-from confide.cipher.digits import Writer, numeral_type
+from confide.cipher.columns.chunks import Space
+from confide.cipher.columns.digits import Writer, numeral_type
 from confide.cipher.ff1 import MAX_LENGTH
 from confide.errors import AlphabetMismatch, Invalid
 
@@ -107,6 +108,7 @@ class Numbers:
     """
 
     def __init__(self, source: NDArray[Any], radix: int, n: int) -> None:
+        n = index(n)  # a number of NumPy's would overflow in a power
         if source.ndim != 1:
             raise Invalid("a column of numbers is an array (rows,)")
         if source.dtype.kind not in "iu":

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confide.cipher.halves import Halves
-from confide.cipher.limbs import Limbs, split
-from confide.cipher.prf import PRF
+from confide.cipher.columns.halves import Halves
+from confide.cipher.columns.limbs import Limbs, split
+from confide.cipher.columns.prf import PRF
 
 AES = Cipher(algorithms.AES(bytes(32)), modes.ECB())
 

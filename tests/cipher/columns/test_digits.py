@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confide.cipher.digits import Reader, Writer, numeral_type
+from confide.cipher.columns.digits import Reader, Writer, numeral_type
 from confide.cipher.ff1 import NUM, STR
 
 RADICES = [2, 3, 4, 5, 9, 10, 15, 16, 17, 26, 36, 62, 64, 100, 254, 255, 256, 257, 1000, 65535, 65536]

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.cipher.columns.prf import PRF, SPARE
 from confide.cipher.ff1 import ROUNDS
-from confide.cipher.prf import PRF, SPARE
 
 Number = list[NDArray[np.uint64]]
 """One number a row, by super-digits, the least significant first; below 2^56 there is one."""

@@ -12,11 +12,11 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from numpy.typing import NDArray
 
-from confide.cipher.digits import Reader
+from confide.cipher.columns.digits import Reader
+from confide.cipher.columns.halves import MAX_BYTES, Halves
+from confide.cipher.columns.limbs import Limbs, split
+from confide.cipher.columns.prf import PRF
 from confide.cipher.ff1 import lengths
-from confide.cipher.halves import MAX_BYTES, Halves
-from confide.cipher.limbs import Limbs, split
-from confide.cipher.prf import PRF
 
 CHUNK: Final = 1 << 16
 """Rows at a time: few enough to stay in a cache, and so many that two threads seldom wait for each other:
@@ -30,7 +30,7 @@ LEAST: Final = 1 << 13
 
 
 class Form(Protocol):
-    """A column, as :class:`confide.cipher.forms.Strings` and ``Numbers`` are."""
+    """A column, as :class:`confide.cipher.columns.forms.Strings` and ``Numbers`` are."""
 
     rows: int
     n: int

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.cipher.columns.halves import Number
+from confide.cipher.columns.prf import PRF, SPARE
 from confide.cipher.ff1 import BLOCK, ROUNDS
-from confide.cipher.halves import Number
-from confide.cipher.prf import PRF, SPARE
 
 WORDS: Final = 4
 """Words of 32 bits in a block."""
