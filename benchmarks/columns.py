@@ -120,9 +120,10 @@ def ff1_columns() -> Iterator[Figure]:
     yield Figure("FF1, 9 bytes, a tweak per row", rate["tweaks"], "values/s", fastest)
     for name in ("libffx", "ff3 (FF3-1)", "pyffx (FFX)"):
         yield Figure("FF1, column of 9 bytes", rate["text"], "values/s", Peer(name, rate[name], HERE))
-    limit = Peer("AES alone: the limit", rate["AES"], HERE)
-    yield Figure("FF1, column of integers", rate["numbers"], "values/s", limit)
-    yield Figure("FF1, column of 9 bytes", rate["text"], "values/s", limit)
+    # Ten blocks of AES a value are the limit; the ratio is our share of it.
+    limit = Peer("AES alone", rate["AES"], HERE)
+    yield Figure("FF1, integers, share of the AES limit", rate["numbers"], "values/s", limit)
+    yield Figure("FF1, 9 bytes, share of the AES limit", rate["text"], "values/s", limit)
 
 
 @benchmark

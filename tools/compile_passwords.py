@@ -15,7 +15,7 @@ from django.contrib.auth.password_validation import CommonPasswordValidator
 from confide.access import corpus
 from tools.outside import ROOT
 
-OUT = ROOT / "src" / "confide" / "access" / "common.filter"
+OUT = ROOT / "src" / "confide" / "access" / "popular.filter"
 
 
 def main() -> None:

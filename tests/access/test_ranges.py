@@ -62,7 +62,7 @@ def test_a_breached_password_is_found_by_five_digits(service: str) -> None:
 
 def test_it_is_one_list_among_others(service: str) -> None:
     with pytest.raises(WeakPassword):
-        passwords.require_strong(BREACHED, [passwords.common(), RangeApi(service)])
+        passwords.require_strong(BREACHED, [passwords.popular(), RangeApi(service)])
 
 
 def test_a_silent_service_is_told(service: str) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +93,11 @@ def test_what_can_be_asked_for(filled: Office) -> None:
     assert len(handles) == count
     ids.write_text("\n".join(handles))
     filled.request("--cohort", ids, exits=1)  # a handle is no id of ours
+    ours = filled.ask("SELECT id FROM records_resource WHERE type = 'Patient'")[:3]
+    ids.write_text("".join(f"Patient/{uuid.UUID(str(id_))}\n" for (id_,) in ours))
+    assert re.search(
+        r"patients\s+3\s+a list of ids", filled("export", "show", filled.request("--cohort", ids))
+    )
     filled.request("--cohort", "Patient?shoe-size=46", exits=2)
     filled.request("--cohort", "Nobody?x=1", exits=2)
     filled.request("--cohort", filled.confide.folder / "nothing", exits=2)

@@ -116,6 +116,16 @@ def test_rows_are_counted_in_the_partition(kms: FileKmsAddress, monkeypatch: pyt
     assert work.os.environ["SPARK_HIDE_TRACEBACK"] == "1"
 
 
+def test_a_seal_of_another_keyring_is_told_by_its_row(
+    kms: FileKmsAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_HIDE_TRACEBACK", "")
+    sealed = columns.protect(["Smith"] * 50, "name", KEYRING)
+    sealed[44] = columns.protect(["Smith"], "name", ColumnKeyring.random())[0]
+    with pytest.raises(SealBroken, match=r"column 'c0', partition 7.* 1 sealed.* from 0: 44\)"):
+        run(made({"c0": "name"}, kms, forward=False), batches({"c0": sealed, "c1": sealed}, [20, 10]))
+
+
 def test_an_error_of_arrow_is_told_without_its_words(
     kms: FileKmsAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:

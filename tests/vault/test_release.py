@@ -337,3 +337,60 @@ def test_two_exports_have_nothing_in_common(house, chart):
     assert not ids[0] & ids[1]
     assert numbers[0]
     assert not numbers[0] & numbers[1]
+
+
+def test_what_is_added_meanwhile_is_told_before_it_leaves(house, chart):
+    """A chart goes on while an export runs."""
+    from confide.records.cohorts import Cohort
+    from confide.records.models import Resource
+    from confide.records.rows import document
+    from confide.vault.release import Release
+
+    export = house.approved()
+    cohort = Cohort(
+        house.practice.id,
+        Resource.objects.filter(type="Patient").values_list("pk", flat=True),
+        ["Patient"],
+        [],
+    )
+    cohort.survey()
+    held = {patient: frozenset() for patient in cohort.held}
+    release = Release(house.system.vault, house.system.exports, house.system.journal, house.practice.clock)
+    opening = release.begin(house.manager, export, held)
+    before = len(journal(resource_type="Export"))
+    assert len(list(opening.export(cohort.documents("Patient")))) == 2
+    told = journal(resource_type="Export")[before:]
+    assert {entry.patient for entry in told} == set(chart)
+    assert all(entry.elements["birth-date"] == "stand-in" for entry in told)
+    stranger = house.practice.patient()
+    with pytest.raises(Damaged):
+        list(opening.export([document(Resource.objects.get(pk=stranger))]))
+
+
+@pytest.mark.parametrize("change", ["freeze", "withdraw", "retire"])
+def test_it_is_stopped_while_it_runs(house, chart, change):
+    from confide.access.models import Account
+    from confide.records.cohorts import Cohort
+    from confide.vault.exports import unpack
+    from confide.vault.release import Release
+
+    place = house.destination()
+    export = house.approved(place)
+    cohort = Cohort(house.practice.id, unpack(bytes(export.patients)), ["Patient", "Observation"], [])
+    cohort.survey()
+    release = Release(house.system.vault, house.system.exports, house.system.journal, house.practice.clock)
+    opening = release.begin(house.manager, export, cohort.held)
+    assert len(list(opening.export(cohort.documents("Patient")))) == 2
+    if change == "freeze":
+        Account.objects.filter(pk=house.manager.id).update(frozen_at=house.practice.clock())
+    elif change == "withdraw":
+        house.system.exports.withdraw(house.grant(house.officer), export)
+    else:
+        house.system.exports.retire(house.grant(house.officer), place)
+    for go_on in (
+        lambda: list(opening.export(cohort.documents("Observation"))),
+        lambda: opening.finish(b"{}"),
+    ):
+        with pytest.raises(AccessDenied):
+            go_on()
+    assert not journal(resource_type="ExportManifest")

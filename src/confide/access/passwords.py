@@ -40,16 +40,16 @@ class Blocklist(Protocol):
 
 
 @cache
-def common() -> Corpus:
+def popular() -> Corpus:
     """Open the small filter of very common passwords that comes with Confide."""
-    with as_file(files("confide.access") / "common.filter") as path:
+    with as_file(files("confide.access") / "popular.filter") as path:
         return Corpus(path)
 
 
 @cache
 def corpora(path: Path | None) -> tuple[Corpus, ...]:
     """Open what an installation checks against: the small filter, and the one that was built for it."""
-    return (common(),) if path is None else (common(), Corpus(path))
+    return (popular(),) if path is None else (popular(), Corpus(path))
 
 
 def normalise(password: str) -> str:

@@ -2,9 +2,9 @@
 
 The scalar FF1 reads like the standard and is the judge of this one: both give the same, bit for bit. Here
 each step is done for many rows before the next: AES in one call for a block of every row, arithmetic by
-NumPy on whole arrays. Beside this file, in ``columns``, ``halves`` does the rounds where a half of the string is
-a number below 2^56 and ``limbs`` where it is larger; where it is much larger, the rows go one by one through
-the scalar FF1.
+NumPy on whole arrays. The parts are in ``columns``: ``halves`` does the rounds where a half of the string is
+a number below 2^56, and ``limbs`` where it is larger; where it is much larger, the rows go one by one
+through the scalar FF1.
 
 Source:
     NIST SP 800-38G, section 5.2, Algorithms 7 and 8; minimum domain from Revision 1.

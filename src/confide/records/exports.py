@@ -95,6 +95,7 @@ class Outgoing:
                 raise Misconfigured(
                     "the destination has a folder with the export's id already (move it away)"
                 )
+            self._release.require(grant, export)
             parcel.discard()
             self._write(grant, export, parcel, progress)
             parcel.deliver()
@@ -106,7 +107,7 @@ class Outgoing:
         kinds = person_types(at_rest()) | policy.shared_types
         cohort = Cohort(export.practice, unpack(bytes(export.patients)), kinds, policy.shared_types)
         cohort.survey()
-        opening = self._release.begin(grant, export, cohort.held)
+        opening = self._release.begin(grant.actor, export, cohort.held)
         done = 0
 
         def counted(kind: str) -> Iterator[Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from confide.access import terminal
 from confide.access.decide import Actor, Grant
 from confide.access.roles import Action, Form
-from confide.audit.journal import Entry, Journal, entry_for
+from confide.audit.journal import Journal, entry_for
 from confide.cipher.derive import frame
 from confide.errors import AccessDenied, Damaged
 from confide.fhir import json
@@ -79,11 +79,15 @@ class Release:
         self._journal = journal
         self._clock = clock
 
-    def begin(self, grant: Grant, export: Export, held: Held) -> Opening:
+    def require(self, grant: Grant, export: Export) -> None:
+        """Refuse what may not be written, before anybody waits for it; see `Exports.require_runnable`."""
+        self._exports.require_runnable(grant, export)
+
+    def begin(self, actor: Actor, export: Export, held: Held) -> Opening:
         """Check everything, write the journal, and unlock.
 
         Args:
-            grant: Of the person who has it written.
+            actor: The person who has it written; whether they may is decided now.
             export: Approved, or interrupted before.
             held: Whose it is: every patient of the export who is still there.
 
@@ -92,9 +96,9 @@ class Release:
             JournalUnavailable: The journal cannot be written; nothing was opened.
             KeyUnavailable: The practice's keys cannot be had.
         """
+        grant = self.check(actor, export)
         policy = policy_of(export)
         allowed = releases(policy)
-        self._exports.require_runnable(grant, export)
         keyring = self._vault.keyring(export.practice)
         root = self._root(keyring, export)
         changed = Export.objects.filter(pk=export.pk, state__in=[State.APPROVED, State.RUNNING]).update(
@@ -105,22 +109,9 @@ class Release:
         export.state = State.RUNNING
         kinds: dict[frozenset[Element], Mapping[Element, Form]] = {}  # most people's charts hold the same
         told = {p: kinds.setdefault(e, _told(e, allowed)) for p, e in held.items()} | {_NOBODY: allowed}
-        entries = (
-            entry_for(
-                grant,
-                self._clock(),
-                patient=patient,
-                elements=elements,
-                resource_type=Act.RELEASE,
-                resource_id=export.id,
-                body_sha256=bytes(export.digest),
-            )
-            for patient, elements in told.items()
-        )
-        for some in _batches(entries, _ENTRIES_AT_ONCE):
-            self.write(some)
+        self.write(grant, export, told)
         opener = _Opener(Protector(self._vault.plan, keyring), keyring, self._vault.plan.policy)
-        return Opening(self, grant.actor, export, policy, root, told, opener)
+        return Opening(self, actor, export, policy, root, told, opener)
 
     def _root(self, keyring: Keyring, export: Export) -> bytes:
         """Return the export's own root; make it the first time."""
@@ -134,10 +125,23 @@ class Release:
         export.root = wrapped
         return made
 
-    def write(self, entries: list[Entry]) -> None:
-        """Write entries durably."""
-        with durable():
-            self._journal.append(entries)
+    def write(self, grant: Grant, export: Export, told: Mapping[str, Mapping[Element, Form]]) -> None:
+        """Write durably, for each patient, which elements leave in which form."""
+        entries = (
+            entry_for(
+                grant,
+                self._clock(),
+                patient=patient,
+                elements=elements,
+                resource_type=Act.RELEASE,
+                resource_id=export.id,
+                body_sha256=bytes(export.digest),
+            )
+            for patient, elements in told.items()
+        )
+        for some in _batches(entries, _ENTRIES_AT_ONCE):
+            with durable():
+                self._journal.append(some)
 
     def check(self, actor: Actor, export: Export) -> Grant:
         """Ask again, as it goes on, whether it may: somebody may have been frozen meanwhile."""
@@ -189,13 +193,14 @@ class Opening:
         export: Export,
         policy: ExportPolicy,
         root: bytes,
-        told: Mapping[str, Mapping[Element, Form]],
+        told: dict[str, Mapping[Element, Form]],
         opener: _Opener,
     ) -> None:
         self._release = release
         self._actor = actor
         self._export = export
         self._told = told
+        self._allowed = releases(policy)
         self._opener = opener
         self._imprint = Imprint(root)
         self._exporter = Exporter(policy, ImprintingKeys(root, self._imprint), told.keys() - {_NOBODY})
@@ -211,15 +216,28 @@ class Opening:
             Damaged: A seal does not open, or a row does not say what lies in it.
         """
         for some in _batches(documents, _DOCUMENTS_AT_ONCE):
-            self._release.check(self._actor, self._export)
+            grant = self._release.check(self._actor, self._export)
+            self._tell(grant, some)
             today = self._release.now.date()
             for d, clear in self._opener.open(some):
-                if not self._told.keys() >= set(d.patients):
-                    raise Damaged("a resource of somebody else is in the way of an export")
                 made = self._exporter.export(clear, d.patients[0] if len(d.patients) == 1 else "", today)
                 if made is not None:
                     self._require_told(d, made)
                     yield made
+
+    def _tell(self, grant: Grant, documents: list[Document]) -> None:
+        """Write down what was added to a chart since the export began, before it is opened."""
+        more: dict[str, Mapping[Element, Form]] = {}
+        for d in documents:
+            for patient in d.patients:
+                if patient not in self._told:
+                    raise Damaged("a resource of somebody else is in the way of an export")
+                fresh = _told(d.elements, self._allowed).items() - self._told[patient].items()
+                if fresh:
+                    more[patient] = {**more.get(patient, {}), **dict(fresh)}
+        if more:
+            self._release.write(grant, self._export, more)
+            self._told |= {patient: {**self._told[patient], **fresh} for patient, fresh in more.items()}
 
     def _require_told(self, d: Document, made: Exported) -> None:
         """Refuse to let out what the journal does not say."""

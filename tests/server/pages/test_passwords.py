@@ -20,7 +20,7 @@ def stolen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation whose filter has the password that everybody in the practice uses."""
     (tmp_path / "list.txt").write_text(PASSWORD)
     made = corpus.build([tmp_path / "list.txt"], tmp_path / "made.filter")
-    lists = (passwords.common(), made)
+    lists = (passwords.popular(), made)
     monkeypatch.setattr(validators, "blocklists", lambda: lists)
     monkeypatch.setattr(adapter, "blocklists", lambda: lists)
 

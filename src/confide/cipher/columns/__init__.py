@@ -1,1 +1,1 @@
-"""The parts of FF1 over columns, from the arrays that come to the blocks that AES reads: see ``ff1_columns``."""
+"""The parts of FF1 over columns, from the arrays that come to the blocks that AES reads."""

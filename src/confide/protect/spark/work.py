@@ -17,7 +17,14 @@ from typing import Final
 import pyarrow as pa
 from pyspark import TaskContext
 
-from confide.errors import ConfideError, Invalid, KeyUnavailable, MalformedColumn
+from confide.errors import (
+    BrokenCells,
+    ConfideError,
+    Invalid,
+    KeyUnavailable,
+    MalformedColumn,
+    SealBroken,
+)
 from confide.protect.columns.keyring import ColumnKeyring
 from confide.protect.spark.address import KmsAddress
 from confide.protect.spark.steps import Step
@@ -85,6 +92,8 @@ class ColumnWork:
 def _query() -> str:
     """Which query this task belongs to, however often the task runs: Spark counts them."""
     task = TaskContext.get()
+    if task is None:
+        return ""
     return task.getLocalProperty("spark.sql.execution.id") or f"stage {task.stageId()}"
 
 
@@ -108,6 +117,10 @@ def _told(error: Exception, step: Step | None, partition: int, row: int) -> Conf
     place = f"column {step.column!r}, partition {partition}"
     if isinstance(error, MalformedColumn):
         return MalformedColumn([row + each for each in error.rows], f"{error.what}, in {place}")
+    if isinstance(error, BrokenCells):
+        return SealBroken(f"{place}: {BrokenCells([row + each for each in error.rows])}")
     if isinstance(error, ConfideError):
-        return type(error)(f"{place}, counted from row {row}: {error}")
-    return Invalid(f"{place}, from row {row} on: Arrow cannot do it ({type(error).__name__})")
+        # A leaf may be made from something else than a sentence; its family is not.
+        kind: type[ConfideError] = next(each for each in type(error).__mro__ if "__init__" not in vars(each))
+        return kind(f"{place}, rows from {row} on: {error}")
+    return Invalid(f"{place}, rows from {row} on: Arrow cannot do it ({type(error).__name__})")

@@ -1,0 +1,178 @@
+"""Ceilings: what all credentials of a practice, and all of the host, may see together in an hour and a day.
+
+They count what each owner of a credential sees: a patient who is seen by three people counts three times.
+Where the configuration says nothing they follow the staff: half of the largest budget for each active person,
+and of every program what it may see by itself. The host's are lower than the sum of the practices', because
+one practice may have a busy day, but not all at once.
+
+SQLite's transactions are serial, so counting is enough. On PostgreSQL a reveal must not wait for every other
+one of the host. So it takes one of a few *lanes*, which stands for so many patients under way that the count
+does not show yet. Far from the ceiling a lane is enough; close to it, one takes all of them, and counts
+exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from binascii import crc32
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from confide.access.limits import LIMITS, UNITS_PER_PATIENT, Limits, Sum, limits_of
+from confide.access.models import Client, Membership
+from confide.access.roles import Role
+from confide.access.totals import TOGETHER_DAY, TOGETHER_HOUR, Book
+from confide.errors import Unavailable
+
+PATIENTS_PER_PERSON: Final = max(limits.day_patients for limits in LIMITS.values()) // 2
+"""What a practice's ceiling of a day has for each active person: on average they see far fewer."""
+
+PATIENTS_PER_PERSON_OF_HOST: Final = PATIENTS_PER_PERSON * 4 // 5
+LEAST_OF_PRACTICE: Final = 300
+"""A small practice, in which one person does much of the work, has this for its people at least."""
+
+LEAST_OF_HOST: Final = 1000
+LANE: Final = Sum(10, 10 * UNITS_PER_PATIENT)
+"""What may be under way in one lane."""
+
+_HOUR_SHARE: Final = 5, 2  # two fifths of a day, as in the budgets
+_WINDOWS: Final = (TOGETHER_HOUR, TOGETHER_DAY)
+_LOCKS: Final = 0x0EC6  # keeps these advisory locks apart from others
+_PATIENCE: Final = 60.0  # seconds for which the number of the staff is believed
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """One ceiling.
+
+    Attributes:
+        words: What people call it.
+        book: Where what was seen is counted, the lane that is written first.
+        find_limits: Asks what may be seen; with True the staff is counted anew.
+    """
+
+    words: str
+    book: Book
+    find_limits: Callable[[bool], Limits]
+
+    def limits(self, *, anew: bool = False) -> tuple[Sum, ...]:
+        """Return the limits of the book's windows."""
+        found = self.find_limits(anew)
+        return found.hour, found.day
+
+    def choose_lanes(self, sums: Sequence[Sum], gains: Sequence[Sum]) -> tuple[str, ...]:
+        """Return the lanes that are needed for *gains*: all of them, unless the ceiling is far away."""
+        lanes = self.book.names
+        needed = max(
+            max(-(-gain.patients // LANE.patients), -(-gain.units // LANE.units)) for gain in gains
+        )
+        if needed >= len(lanes) or not self.is_far(sums, 2 * len(lanes)):
+            return lanes
+        return lanes[: max(needed, 1)]
+
+    def is_far(self, sums: Sequence[Sum], lanes: int) -> bool:
+        """Tell whether so many full lanes more would fit below the ceiling."""
+        return all(
+            total.patients + lanes * LANE.patients <= limit.patients
+            and total.units + lanes * LANE.units <= limit.units
+            for total, limit in zip(sums, self.limits(), strict=True)
+        )
+
+
+def ceilings_of(connection: BaseDatabaseWrapper, practice: str, owner: str) -> tuple[Ceiling, Ceiling]:
+    """Return the practice's ceiling and the host's, for what *owner* sees in *practice*."""
+    parallel = connection.vendor == "postgresql"
+    return (
+        Ceiling(
+            "practice",
+            Book(_lanes(f"practice:{practice}", owner, 8 if parallel else 1), _WINDOWS),
+            lambda anew: _limits_of_practice(practice, anew=anew),
+        ),
+        Ceiling(
+            "installation",
+            Book(_lanes("host", owner, 16 if parallel else 1), _WINDOWS),
+            lambda anew: _limits_of_host(anew=anew),
+        ),
+    )
+
+
+def _lanes(name: str, owner: str, count: int) -> tuple[str, ...]:
+    home = crc32(owner.encode())
+    return tuple(f"{name}/{(home + i) % count}" for i in range(count))
+
+
+def take(connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> None:
+    """Hold *lanes* until the end of the transaction, always in one order."""
+    keys = sorted(crc32(lane.encode()) - 2**31 for lane in lanes)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) lane", [_LOCKS, keys])
+
+
+def require_far(ceiling: Ceiling, lanes: Sequence[str], sums: Sequence[Sum]) -> None:
+    """Refuse to go on with some of the lanes where, by now, all would be needed.
+
+    Raises:
+        Unavailable: While a lane was waited for, the others came close to the ceiling; ask again.
+    """
+    if len(lanes) < len(ceiling.book.names) and not ceiling.is_far(sums, len(ceiling.book.names)):
+        raise Unavailable(f"too much is asked of this {ceiling.words} at once (ask again)")
+
+
+# What may be seen
+
+_known: Final[dict[str, tuple[float, Limits]]] = {}
+
+
+def _limits_of_practice(practice: str, *, anew: bool) -> Limits:
+    configured = getattr(settings, "CONFIDE_PRACTICE_DAY_PATIENTS", None)
+    if configured is not None:
+        return _in_a_day(configured)
+    return _remember(
+        practice,
+        lambda: _by_staff(practice, PATIENTS_PER_PERSON, LEAST_OF_PRACTICE),
+        anew=anew,
+    )
+
+
+def _limits_of_host(*, anew: bool) -> Limits:
+    configured = getattr(settings, "CONFIDE_HOST_DAY_PATIENTS", None)
+    if configured is not None:
+        return _in_a_day(configured)
+    return _remember("", lambda: _by_staff(None, PATIENTS_PER_PERSON_OF_HOST, LEAST_OF_HOST), anew=anew)
+
+
+def _remember(name: str, find: Callable[[], Limits], *, anew: bool) -> Limits:
+    until, limits = _known.get(name, (0.0, Limits(0, 0, 0, 0)))
+    if anew or time.monotonic() >= until:
+        limits = find()
+        _known[name] = time.monotonic() + _PATIENCE, limits
+    return limits
+
+
+def _in_a_day(patients: int) -> Limits:
+    whole, part = _HOUR_SHARE
+    hour = -(-patients * part // whole)
+    return Limits(patients, hour, patients * UNITS_PER_PATIENT, hour * UNITS_PER_PATIENT)
+
+
+def _by_staff(practice: str | None, per_person: int, least: int) -> Limits:
+    """Return what the people and programs of a practice, or of all, may see together."""
+    people = Membership.objects.filter(active=True, account__is_active=True)
+    programs = Client.objects.filter(active=True, frozen_at__isnull=True)
+    if practice is not None:
+        people, programs = people.filter(practice=practice), programs.filter(practice=practice)
+    count = people.values("account").distinct().count()
+    every = [_in_a_day(max(least, per_person * count))]
+    every += [
+        limits_of(Role.INTEGRATOR, *own) for own in programs.values_list("day_patients", "day_units")
+    ]
+    return Limits(
+        sum(limits.day_patients for limits in every),
+        sum(limits.hour_patients for limits in every),
+        sum(limits.day_units for limits in every),
+        sum(limits.hour_units for limits in every),
+    )
