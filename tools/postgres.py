@@ -28,7 +28,7 @@ PATIENCE = 60.0  # seconds that a cluster may take to start
 SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "max_connections=60",
+    "max_connections=100",
     "log_statement=all",  # so that the leak tests see what the server was told
 )
 

@@ -15,7 +15,7 @@ from tests.cli.program import PATIENCE, Confide, children, gone, on_linux
 
 pytestmark = on_linux
 COLUMNS = ("--column", "ssn=ssn", "--column", "name=name", "--column", "born=birth-date", "--keep", "n")
-ROWS = 250_000
+ROWS = 160_000
 CANARY = "Zyxquorth"
 
 
@@ -116,7 +116,7 @@ def test_nothing_but_the_files_holds_values_or_keys(confide, people) -> None:
         assert len(set(mine)) >= 3
         for pid in mine:
             seen += command_line(pid) + (Path("/proc") / str(pid) / "environ").read_bytes()
-            seen += b" ".join(os.readlink(each).encode() for each in open_files(pid))
+            seen += b" ".join(os.fsencode(each.readlink()) for each in open_files(pid))
         said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     seen += said.encode() + (confide.folder / "out.csv.recipe.toml").read_bytes()

@@ -73,7 +73,7 @@ def test_a_file_that_came_meanwhile_stays(tmp_path) -> None:
     place.drop()
     assert (tmp_path / "out").read_bytes() == b"theirs"
     assert len(list(tmp_path.iterdir())) == 1
-    place = started(tmp_path / "out", force=True)
+    place = started(tmp_path / "out", replaces=True)
     place.finish()
     assert (tmp_path / "out").read_bytes() == b"half"
 

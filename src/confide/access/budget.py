@@ -1,69 +1,44 @@
 """The exposure budget: how many patients, and how much of them, the owner of a credential may see.
 
-Two limits, distinct patients and weighted units, over a rolling day and a rolling hour, for the person or
-client behind a credential over all practices. A (patient, element) counts once per window, with the weight
-of the heavier form. Moments are rounded up to five minutes, so that looking again at what was just paid for
-writes nothing: the count may be too high for five minutes, never too low.
+Two limits, distinct patients and weighted units, over a rolling hour, day and 30 days (``limits``), for the
+person or client behind a credential over all practices: ten sessions of one person share one budget. A
+(patient, element) counts once per window, with the weight of the heavier form. Beside it stand the ceilings
+of the practice and the host (``ceilings``). All are counted in the transaction that pays. Moments are rounded
+up to five minutes, so that looking again at what was just paid for writes nothing: the count may be too high
+for five minutes, never too low.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
-from django.conf import settings
 from django.db import DatabaseError, connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
+from confide.access import ceilings, raises, totals
+from confide.access.ceilings import Bound
 from confide.access.decide import Actor, Grant
-from confide.access.exposure import Change, Charge, Exposures, Sight, Totals
+from confide.access.exposure import Charge, Exposures, Sight
+from confide.access.limits import LIMITS, Limits, Sum, client_ceiling, limits_of
 from confide.access.models import Client, Exposure
 from confide.access.roles import Form, Role
+from confide.access.totals import DAY, HOUR, MONTH, Book, Change, Window
 from confide.errors import BudgetSpent, GrantExpired, Unavailable
 from confide.protect.elements import Element
 
-CLIENT_CEILING: Final = 150
-"""Patients a day that an operator may give a client at most, where the configuration says nothing."""
+__all__ = ["LIMITS", "Limits", "Usage", "client_ceiling", "explain", "limits_of", "reserve", "spend", "today"]
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the owner of a credential may see: distinct patients and weighted units, in a day and an hour."""
-
-    day_patients: int
-    hour_patients: int
-    day_units: int
-    hour_units: int
-
-    def cover(self, totals: Totals) -> bool:
-        return (
-            totals.day_patients <= self.day_patients
-            and totals.hour_patients <= self.hour_patients
-            and totals.day_units <= self.day_units
-            and totals.hour_units <= self.hour_units
-        )
-
-
-_NOTHING: Final = Limits(0, 0, 0, 0)
-_UNITS_PER_PATIENT: Final = 30  # a whole identity with its masks and one page of the chart
-
-# A full working day with room to spare (a front desk looks up about 80 people), and never more than 150.
-LIMITS: Final[dict[Role, Limits]] = {
-    Role.FRONT_DESK: Limits(150, 60, 4500, 1800),
-    Role.NURSE: Limits(120, 50, 3600, 1500),
-    Role.CLINICIAN: Limits(120, 50, 3600, 1500),
-    Role.BILLER: Limits(150, 60, 4500, 1800),
-    Role.PRACTICE_MANAGER: Limits(100, 40, 3000, 1200),
-    Role.PRIVACY_OFFICER: Limits(60, 30, 200, 100),
-    Role.AUDITOR: _NOTHING,
-    Role.INTEGRATOR: Limits(150, 150, 4500, 4500),
-    Role.OPERATOR: _NOTHING,
-    Role.SYSTEM: _NOTHING,  # not budgeted: it may only index and import, and neither shows a value to anyone
-}
+_WINDOWS: Final = (HOUR, DAY, MONTH)
+_ADVICE: Final = (
+    "wait, or have it raised by a second person",
+    "all its people and programs together have seen as much as they may; call the privacy officer",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +60,17 @@ def spend(grant: Grant, charges: Iterable[Charge], now: datetime) -> None:
         now: Aware UTC.
 
     Raises:
-        BudgetSpent: The budget does not cover it; nothing was paid, and nothing may be shown.
+        BudgetSpent: The budget, or a ceiling, does not cover it; nothing was paid, and nothing may be shown.
         GrantExpired: The grant is too old.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
     groups = _group(charges)
     if _pay(grant, groups, now, partly=False) < len(groups):
-        raise BudgetSpent("the exposure budget does not cover this")
+        raise BudgetSpent(explain(grant, now))
 
 
 def reserve(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
-    """Pay for a page in order, as far as the budget goes.
+    """Pay for a page in order, as far as the budget and the ceilings go.
 
     Args:
         grant: Whose budget it is.
@@ -119,26 +94,56 @@ def today(actor: Actor, now: datetime) -> Usage:
         own: tuple[int | None, int | None] | None = None
         if actor.kind == "client":
             own = Client.objects.filter(pk=actor.id).values_list("day_patients", "day_units").first()
-        limits = limits_of(actor.role, *(own or (None, None)))
-        totals = Exposures(connections[router.db_for_read(Exposure)], actor.owner, now).count()
+        times = raises.times_of(actor.owner, actor.practice, now)
+        limits = limits_of(actor.role, *(own or (None, None)), times=times)
+        [counted] = totals.count(_connection(), [Book((actor.owner,), (DAY,))], now)
     except DatabaseError as error:
         raise Unavailable(f"the exposure budget cannot be read ({type(error).__name__})") from None
-    return Usage(totals.day_patients, totals.day_units, limits.day_patients, limits.day_units)
+    [day] = counted.sums
+    return Usage(day.patients, day.units, limits.day_patients, limits.day_units)
 
 
-def limits_of(role: Role, day_patients: int | None = None, day_units: int | None = None) -> Limits:
-    """Return the limits of a role; a client's own stand in for them, up to the configured ceiling."""
-    limits = LIMITS[role]
-    if role is not Role.INTEGRATOR:
-        return limits
-    patients = min(limits.day_patients if day_patients is None else day_patients, client_ceiling())
-    units = patients * _UNITS_PER_PATIENT if day_units is None else day_units
-    return replace(limits, day_patients=patients, hour_patients=patients, day_units=units, hour_units=units)
+def explain(grant: Grant, now: datetime) -> str:
+    """Say which limit is nearest to its end, for somebody to whom something was refused."""
+    try:
+        bounds = _bounds(grant, _connection())
+        counted = totals.count(_connection(), [bound.book for bound in bounds], now)
+    except DatabaseError:
+        return "the exposure budget does not cover this"
+    left = [
+        (_share_left(total, limit), bound, window)
+        for bound, found in zip(bounds, counted, strict=True)
+        for window, total, limit in zip(bound.book.windows, found.sums, bound.limits(), strict=True)
+    ]
+    _, bound, window = min(left, key=itemgetter(0))
+    return f"{bound.words} for {window.words} does not cover this ({_ADVICE[bound is not bounds[0]]})"
 
 
-def client_ceiling() -> int:
-    """Return how many patients a day a client may be given at most."""
-    return int(getattr(settings, "CONFIDE_CLIENT_CEILING_PATIENTS", CLIENT_CEILING))
+def _bounds(grant: Grant, connection: BaseDatabaseWrapper) -> list[Bound]:
+    """What bounds the owner of a grant: their own budget first."""
+    own = limits_of(grant.actor.role, grant.day_patients, grant.day_units, times=grant.raised)
+    book = Book((grant.actor.owner,), _WINDOWS)
+    budget = Bound("the exposure budget", book, lambda _: (own.hour, own.day, own.month))
+    return [budget, *ceilings.ceilings_of(connection, grant.practice, grant.actor.owner)]
+
+
+def _connection() -> BaseDatabaseWrapper:
+    return connections[router.db_for_read(Exposure)]
+
+
+def _share_left(total: Sum, limit: Sum) -> float:
+    return min((most - seen) / most if most else 0.0 for seen, most in zip(total, limit, strict=True))
+
+
+# What is asked for, patient by patient
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What paying for one group writes and changes."""
+
+    charges: list[Charge]
+    change: Change
 
 
 _Group = tuple[str, dict[Element, Form]]
@@ -156,6 +161,14 @@ def _group(charges: Iterable[Charge]) -> list[_Group]:
     return groups
 
 
+def _step(sight: Sight, patient: str, shown: dict[Element, Form]) -> _Step:
+    stale = sight.find_stale(patient, shown)
+    return _Step([(patient, element, form) for element, form in stale.items()], sight.see(patient, stale))
+
+
+# Paying
+
+
 def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, *, partly: bool) -> int:
     if now >= grant.expires:
         raise GrantExpired("the grant has expired")
@@ -168,55 +181,107 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, *, partly: bool)
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
         sight = exposures.look(grant.practice, patients)
-        if not any(_find_stale(sight, patient, shown) for patient, shown in groups):
+        if not any(sight.find_stale(patient, shown) for patient, shown in groups):
             return len(groups)
         if connection.vendor == "postgresql":
             exposures.lock()
             sight = exposures.look(grant.practice, patients)
-        paid, charges, change = _fit(grant, groups, sight, exposures)
-        if charges and (partly or paid == len(groups)):
-            exposures.record(grant.practice, charges, change)
+        steps = [_step(sight, patient, shown) for patient, shown in groups]
+        bounds = _bounds(grant, connection)
+        paid, first = _cover(connection, bounds, steps, now)
+        if partly or paid == len(groups):
+            _record(connection, grant.practice, exposures, bounds, steps[:paid], now)
+            if first:
+                exposures.prune()
+                totals.prune(connection, [bound.book for bound in bounds], now)
     except DatabaseError as error:
         raise Unavailable(f"the exposure budget cannot be charged ({type(error).__name__})") from None
     return paid
 
 
-def _find_stale(sight: Sight, patient: str, shown: dict[Element, Form]) -> dict[Element, Form]:
-    """Return what is not yet recorded for the present slot."""
-    return {element: form for element, form in shown.items() if not sight.is_fresh(patient, element, form)}
+def _cover(
+    connection: BaseDatabaseWrapper, bounds: Sequence[Bound], steps: Sequence[_Step], now: datetime
+) -> tuple[int, bool]:
+    """Say how many steps are covered, and whether the owner pays for the first time in six hours."""
+    own, *above = bounds
+    if not any(max(_gain(steps, window, now)) > 0 for window in (*own.book.windows, *_windows(above))):
+        return len(steps), False
+    counted = totals.count(connection, [bound.book for bound in bounds], now)
+    newest = counted[0].newest
+    first = newest is None or newest < MONTH.slot(totals.slot_of(now))
+    paid = _fit(own, counted[0].sums, steps, now)
+    if connection.vendor == "postgresql" and paid:
+        counted = [counted[0], *_count_in_lanes(connection, above, counted[1:], steps[:paid], now)]
+    for bound, found in zip(above, counted[1:], strict=True):
+        paid = _fit(bound, found.sums, steps[:paid], now)
+    return paid, first
 
 
-def _fit(
-    grant: Grant, groups: Sequence[_Group], sight: Sight, exposures: Exposures
-) -> tuple[int, list[Charge], Change]:
-    """Add group after group while the limits hold.
-
-    Returns:
-        How many groups fit, what to record of them, and what that does to the totals.
-    """
-    limits = limits_of(grant.actor.role, grant.day_patients, grant.day_units)
-    totals: Totals | None = None
-    charges: list[Charge] = []
-    sum_of_changes: Change = defaultdict(lambda: [0, 0])
-    for position, (patient, shown) in enumerate(groups):
-        stale = _find_stale(sight, patient, shown)
-        change = sight.see(patient, stale)
-        gain = _sum(change, exposures.day_begin) + _sum(change, exposures.hour_begin)
-        if any(more > 0 for more in gain):
-            totals = totals or exposures.count()
-            totals = Totals(*(was + more for was, more in zip(astuple(totals), gain, strict=True)))
-            if not limits.cover(totals):
-                return position, charges, sum_of_changes
-        elif totals is not None:
-            totals = Totals(*(was + more for was, more in zip(astuple(totals), gain, strict=True)))
-        charges.extend((patient, element, form) for element, form in stale.items())
-        for slot, (patients, units) in change.items():
-            sum_of_changes[slot][0] += patients
-            sum_of_changes[slot][1] += units
-    return len(groups), charges, sum_of_changes
+def _windows(bounds: Iterable[Bound]) -> list[Window]:
+    return [window for bound in bounds for window in bound.book.windows]
 
 
-def _sum(change: Change, begin: int) -> tuple[int, int]:
-    """Return what a window that begins after slot *begin* gains: patients and units."""
-    within = [gain for slot, gain in change.items() if slot > begin]
-    return sum(patients for patients, _ in within), sum(units for _, units in within)
+def _gain(steps: Iterable[_Step], window: Window, now: datetime) -> Sum:
+    gains = [window.gain(step.change, now) for step in steps]
+    return Sum(sum(gain.patients for gain in gains), sum(gain.units for gain in gains))
+
+
+def _count_in_lanes(
+    connection: BaseDatabaseWrapper,
+    above: Sequence[Bound],
+    counted: Sequence[totals.Counted],
+    steps: Sequence[_Step],
+    now: datetime,
+) -> list[totals.Counted]:
+    """Count what is under the ceilings while others wait, as far as they must."""
+    lanes: list[tuple[str, ...]] = []
+    for bound, book in zip(above, counted, strict=True):
+        gains = [_gain(steps, window, now) for window in bound.book.windows]
+        lanes.append(bound.choose_lanes(book.sums, gains))
+    ceilings.take(connection, [lane for some in lanes for lane in some])
+    found = totals.count(connection, [bound.book for bound in above], now)
+    for bound, some, book in zip(above, lanes, found, strict=True):
+        ceilings.require_far(bound, some, book.sums)
+    return found
+
+
+def _fit(bound: Bound, sums: Sequence[Sum], steps: Sequence[_Step], now: datetime) -> int:
+    """Add step after step while the limits hold; return how many fit."""
+    paid = 0
+    for anew in (False, True):
+        limits, running, paid = bound.limits(anew=anew), list(sums), 0
+        for step in steps:
+            gains = [window.gain(step.change, now) for window in bound.book.windows]
+            running = [_plus(total, gain) for total, gain in zip(running, gains, strict=True)]
+            if any(map(_exceeds, running, gains, limits)):
+                break
+            paid += 1
+        if paid == len(steps):  # else the staff may have grown since it was counted
+            break
+    return paid
+
+
+def _plus(total: Sum, gain: Sum) -> Sum:
+    return Sum(total.patients + gain.patients, total.units + gain.units)
+
+
+def _exceeds(total: Sum, gain: Sum, limit: Sum) -> bool:
+    """Tell whether a window went over its limit; without a gain, what was seen may be seen again."""
+    return any(more > 0 and now > most for now, more, most in zip(total, gain, limit, strict=True))
+
+
+def _record(
+    connection: BaseDatabaseWrapper,
+    practice: str,
+    exposures: Exposures,
+    bounds: Sequence[Bound],
+    steps: Sequence[_Step],
+    now: datetime,
+) -> None:
+    change: Change = defaultdict(lambda: [0, 0])
+    for step in steps:
+        for slot, (patients, units) in step.change.items():
+            change[slot][0] += patients
+            change[slot][1] += units
+    exposures.record(practice, [charge for step in steps for charge in step.charges])
+    totals.add(connection, [bound.book for bound in bounds], change, now)

@@ -46,30 +46,28 @@ _PATIENCE: Final = 60.0  # seconds for which the number of the staff is believed
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
-    """One ceiling.
+class Bound:
+    """A budget or a ceiling.
 
     Attributes:
         words: What people call it.
-        book: Where what was seen is counted, the lane that is written first.
-        find_limits: Asks what may be seen; with True the staff is counted anew.
+        book: Where what was seen is counted; under a ceiling its names are the lanes.
+        find_limits: Returns what may be seen, for each of the book's windows; with True the staff is counted
+            anew.
     """
 
     words: str
     book: Book
-    find_limits: Callable[[bool], Limits]
+    find_limits: Callable[[bool], tuple[Sum, ...]]
 
     def limits(self, *, anew: bool = False) -> tuple[Sum, ...]:
-        """Return the limits of the book's windows."""
-        found = self.find_limits(anew)
-        return found.hour, found.day
+        """Return what may be seen, for each of the book's windows."""
+        return self.find_limits(anew)
 
     def choose_lanes(self, sums: Sequence[Sum], gains: Sequence[Sum]) -> tuple[str, ...]:
         """Return the lanes that are needed for *gains*: all of them, unless the ceiling is far away."""
         lanes = self.book.names
-        needed = max(
-            max(-(-gain.patients // LANE.patients), -(-gain.units // LANE.units)) for gain in gains
-        )
+        needed = max(max(-(-gain.patients // LANE.patients), -(-gain.units // LANE.units)) for gain in gains)
         if needed >= len(lanes) or not self.is_far(sums, 2 * len(lanes)):
             return lanes
         return lanes[: max(needed, 1)]
@@ -83,21 +81,25 @@ class Ceiling:
         )
 
 
-def ceilings_of(connection: BaseDatabaseWrapper, practice: str, owner: str) -> tuple[Ceiling, Ceiling]:
+def ceilings_of(connection: BaseDatabaseWrapper, practice: str, owner: str) -> tuple[Bound, Bound]:
     """Return the practice's ceiling and the host's, for what *owner* sees in *practice*."""
     parallel = connection.vendor == "postgresql"
     return (
-        Ceiling(
-            "practice",
+        Bound(
+            "the practice's ceiling",
             Book(_lanes(f"practice:{practice}", owner, 8 if parallel else 1), _WINDOWS),
-            lambda anew: _limits_of_practice(practice, anew=anew),
+            lambda anew: _sums(_limits_of_practice(practice, anew=anew)),
         ),
-        Ceiling(
-            "installation",
+        Bound(
+            "the ceiling of all practices",
             Book(_lanes("host", owner, 16 if parallel else 1), _WINDOWS),
-            lambda anew: _limits_of_host(anew=anew),
+            lambda anew: _sums(_limits_of_host(anew=anew)),
         ),
     )
+
+
+def _sums(limits: Limits) -> tuple[Sum, ...]:
+    return limits.hour, limits.day
 
 
 def _lanes(name: str, owner: str, count: int) -> tuple[str, ...]:
@@ -112,14 +114,14 @@ def take(connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) lane", [_LOCKS, keys])
 
 
-def require_far(ceiling: Ceiling, lanes: Sequence[str], sums: Sequence[Sum]) -> None:
+def require_far(ceiling: Bound, lanes: Sequence[str], sums: Sequence[Sum]) -> None:
     """Refuse to go on with some of the lanes where, by now, all would be needed.
 
     Raises:
         Unavailable: While a lane was waited for, the others came close to the ceiling; ask again.
     """
     if len(lanes) < len(ceiling.book.names) and not ceiling.is_far(sums, len(ceiling.book.names)):
-        raise Unavailable(f"too much is asked of this {ceiling.words} at once (ask again)")
+        raise Unavailable(f"{ceiling.words} is near, and many ask at once (ask again)")
 
 
 # What may be seen
@@ -167,9 +169,7 @@ def _by_staff(practice: str | None, per_person: int, least: int) -> Limits:
         people, programs = people.filter(practice=practice), programs.filter(practice=practice)
     count = people.values("account").distinct().count()
     every = [_in_a_day(max(least, per_person * count))]
-    every += [
-        limits_of(Role.INTEGRATOR, *own) for own in programs.values_list("day_patients", "day_units")
-    ]
+    every += [limits_of(Role.INTEGRATOR, *own) for own in programs.values_list("day_patients", "day_units")]
     return Limits(
         sum(limits.day_patients for limits in every),
         sum(limits.hour_patients for limits in every),

@@ -19,8 +19,10 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from django.db import DatabaseError
+from django.db.models import Subquery
 
 from confide.access.models import Client, Membership, Practice
+from confide.access.raises import running
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import AccessDenied, GrantExpired, GrantMismatch, Unavailable
 from confide.protect.elements import Element
@@ -76,6 +78,7 @@ class Grant:
         day_patients: The registered budget of a client, if it has one of its own.
         day_units: The same in weighted units.
         token_scopes: The recipients whose tokens the client may turn back into values.
+        raised: How many times its own budget a second person has allowed.
     """
 
     actor: Actor
@@ -89,6 +92,7 @@ class Grant:
     day_patients: int | None = None
     day_units: int | None = None
     token_scopes: frozenset[str] = frozenset()
+    raised: int = 1
     maker: InitVar[object]
 
     def __post_init__(self, maker: object) -> None:
@@ -144,6 +148,8 @@ class _Facts:
     day_patients: int | None = None
     day_units: int | None = None
     token_scopes: frozenset[str] = frozenset()
+    raised: int = 1
+    raised_until: datetime | None = None
 
 
 def decide(
@@ -172,10 +178,12 @@ def decide(
         Unavailable: The facts cannot be read now.
     """
     try:
-        facts = _load_facts(actor, purpose)
+        facts = _load_facts(actor, purpose, now)
     except DatabaseError as error:
         raise Unavailable(f"access cannot be decided now ({type(error).__name__})") from None
-    return _grant(actor, action, purpose, patients, elements, facts, now + GRANT_LIFETIME)
+    # What raises the budget ends in time: a grant does not outlive it.
+    expires = min(now + GRANT_LIFETIME, facts.raised_until or now + GRANT_LIFETIME)
+    return _grant(actor, action, purpose, patients, elements, facts, expires)
 
 
 def system_grant(action: Action, practice: str, reason: str, now: datetime) -> Grant:
@@ -256,6 +264,7 @@ def _grant(
         day_patients=facts.day_patients,
         day_units=facts.day_units,
         token_scopes=facts.token_scopes,
+        raised=facts.raised,
         maker=_MAKER,
     )
 
@@ -266,7 +275,9 @@ def _narrow(form: Form, registered: bool) -> Form:  # noqa: FBT001 - one of two 
     return Form.STAND_IN
 
 
-def _load_facts(actor: Actor, purpose: Purpose) -> _Facts:
+def _load_facts(actor: Actor, purpose: Purpose, now: datetime) -> _Facts:
+    raised = running(actor.owner, actor.practice, now)
+    raising = Subquery(raised.values("times")[:1]), Subquery(raised.values("expires_at")[:1])
     if actor.kind == "person":
         if actor.role in {Role.INTEGRATOR, Role.SYSTEM}:
             raise AccessDenied("a person does not act in that role")
@@ -278,9 +289,10 @@ def _load_facts(actor: Actor, purpose: Purpose) -> _Facts:
             account__is_active=True,
             account__frozen_at__isnull=True,
         )
-        if not member.exists():
+        there = member.values_list("role", *raising).first()
+        if there is None:
             raise AccessDenied("the account is not an active member of this practice in that role")
-        return _Facts(None)
+        return _Facts(None, raised=there[1] or 1, raised_until=there[2])
     if actor.kind == "client":
         if actor.role is not Role.INTEGRATOR:
             raise AccessDenied("a client acts as an integrator")
@@ -288,14 +300,14 @@ def _load_facts(actor: Actor, purpose: Purpose) -> _Facts:
             Client.objects.filter(
                 pk=actor.id, practice_id=actor.practice, active=True, frozen_at__isnull=True
             )
-            .values_list("purpose", "elements", "day_patients", "day_units", "token_scopes")
+            .values_list("purpose", "elements", "day_patients", "day_units", "token_scopes", *raising)
             .first()
         )
         if row is None:
             raise AccessDenied("the client is not active in this practice")
         if row[0] != purpose:
             raise AccessDenied("the client is registered for another purpose")
-        return _Facts(_registered(row[1]), row[2], row[3], frozenset(row[4]))
+        return _Facts(_registered(row[1]), row[2], row[3], frozenset(row[4]), row[5] or 1, row[6])
     raise AccessDenied("the system acts by system_grant alone")
 
 

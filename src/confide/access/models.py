@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
+import confide.access.entrances  # noqa: F401 - rows of this app, too
 from confide.access.roles import Purpose
 
 
@@ -161,19 +162,51 @@ class Exposure(models.Model):
                 fields=["owner", "practice", "patient", "element", "form"], name="exposure_counts_once"
             ),
         ]
+        indexes = [models.Index(fields=["slot"], name="exposure_by_slot")]
 
 
 class ExposureTotal(models.Model):
-    """The patients that an owner last saw in one slot, and the units that they last saw in it."""
+    """The patients that an owner last saw in one slot, and the units that they last saw in it.
+
+    Beside owners stand the lanes of a practice and of the host (``ceilings``).
+
+    Attributes:
+        span: Of how many slots of five minutes this one consists.
+    """
 
     owner = models.CharField(max_length=50)
+    span = models.PositiveSmallIntegerField(default=1)
     slot = models.PositiveIntegerField()
     # Signed, because PostgreSQL checks a loss as if it were a row before it adds it to the one that is there.
     patients = models.IntegerField()
     units = models.IntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "slot"], name="one_total_per_slot")]
+        constraints = [models.UniqueConstraint(fields=["owner", "span", "slot"], name="one_total_per_slot")]
+
+
+class BudgetRaise(models.Model):
+    """A second person's word for more: so many times the budget of one owner, in one practice, for a while.
+
+    Attributes:
+        owner: ``person:...`` or ``client:...``, as in ``Exposure``.
+    """
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="+")
+    owner = models.CharField(max_length=50)
+    times = models.PositiveSmallIntegerField()
+    approved_by = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(times__gte=2, times__lte=3), name="raised_threefold_at_most"
+            ),
+        ]
+        indexes = [models.Index(fields=["owner", "expires_at"], name="raise_by_owner")]
 
 
 class Destination(models.Model):

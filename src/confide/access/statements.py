@@ -22,7 +22,7 @@ class Insert:
         self._row = f"{head} VALUES ({', '.join(['%s'] * len(columns))}) {on_conflict}"
         self._columns = f"{head} SELECT * FROM unnest({arrays}) {on_conflict}"  # noqa: S608 - names of columns
 
-    def execute(self, connection: BaseDatabaseWrapper, rows: Sequence[tuple[object, ...]]) -> None:
+    def execute(self, connection: BaseDatabaseWrapper, rows: Sequence[tuple[str | int, ...]]) -> None:
         """Write *rows*."""
         if not rows:
             return

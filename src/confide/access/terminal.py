@@ -20,6 +20,28 @@ CREDENTIAL: Final = "terminal"
 """What the journal says was presented: a password, to a command."""
 
 
+def find(name: str) -> Account | None:
+    """Return the account that goes by a name, in any case: its username, or an e-mail address of nobody else.
+
+    Raises:
+        Unavailable: Accounts cannot be read now.
+    """
+    given = name.strip().lower()
+    try:
+        listed = list(Account.objects.filter(Q(username=given) | (Q(email=given) & ~Q(email="")))[:2])
+    except DatabaseError as error:
+        raise Unavailable(f"accounts cannot be read now ({type(error).__name__})") from None
+    return next((each for each in listed if each.username == given), listed[0] if len(listed) == 1 else None)
+
+
+def prove(person: Account | None, password: str) -> bool:
+    """Tell whether it is the person's password, in the same time whether there is such a person or not."""
+    if person is None or not person.has_usable_password():
+        make_password(password)
+        return False
+    return person.check_password(password)
+
+
 def identify(name: str, password: str) -> Account:
     """Return the account of a person who proves to be its owner.
 
@@ -31,17 +53,8 @@ def identify(name: str, password: str) -> Account:
         AccessDenied: No such account, or not its password; the two are not told apart.
         Unavailable: Accounts cannot be read now.
     """
-    given = name.strip().lower()
-    try:
-        listed = list(Account.objects.filter(Q(username=given) | (Q(email=given) & ~Q(email="")))[:2])
-    except DatabaseError as error:
-        raise Unavailable(f"accounts cannot be read now ({type(error).__name__})") from None
-    person = next(
-        (each for each in listed if each.username == given), listed[0] if len(listed) == 1 else None
-    )
-    if person is None:
-        make_password(password)  # takes as long as a wrong one, so that time does not tell who has an account
-    elif person.check_password(password):
+    person = find(name)
+    if prove(person, password) and person is not None:
         return person
     raise AccessDenied("this is not the name and password of an account")
 

@@ -98,7 +98,7 @@ class Counted:
 def count(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> list[Counted]:
     """Count what *books* say, in one query."""
     parts: list[str] = []
-    parameters: list[object] = []
+    parameters: list[str | int] = []
     for book in books:
         for window in book.windows:
             parts.append(_COUNT.format(", ".join(["%s"] * len(book.names))))
@@ -129,7 +129,7 @@ def add(connection: BaseDatabaseWrapper, books: Sequence[Book], change: Change, 
                     row = rows[book.names[0], window.span, window.slot(fine)]
                     row[0] += patients
                     row[1] += units
-    ADD.execute(connection, [(*key, *gain) for key, gain in sorted(rows.items()) if any(gain)])
+    _ADD.execute(connection, [(*key, *gain) for key, gain in sorted(rows.items()) if any(gain)])
 
 
 def prune(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> None:
@@ -148,9 +148,10 @@ _COUNT: Final = (
     " FROM access_exposuretotal WHERE owner IN ({}) AND span = %s AND slot > %s"
 )
 _PRUNE: Final = "DELETE FROM access_exposuretotal WHERE owner = %s AND span = %s AND slot <= %s"
-ADD: Final = Insert(
+_ADD: Final = Insert(
     "access_exposuretotal",
     {"owner": "text", "span": "int", "slot": "int", "patients": "int", "units": "int"},
-    "ON CONFLICT (owner, span, slot) DO UPDATE SET patients = access_exposuretotal.patients + excluded.patients,"
+    "ON CONFLICT (owner, span, slot) DO UPDATE"
+    " SET patients = access_exposuretotal.patients + excluded.patients,"
     " units = access_exposuretotal.units + excluded.units",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -254,6 +254,7 @@ class Journal:
         actor: str | None = None,
         after: int | None = None,
         before: int | None = None,
+        actions: Collection[str] | None = None,
         limit: int = 100,
     ) -> list[Line]:
         """Read the grant's practice's entries, newest first; the reading is an entry itself.
@@ -265,6 +266,7 @@ class Journal:
             actor: Only entries of this account or client.
             after: Only entries with a greater id.
             before: Only entries with a smaller id: the last id of a page asks for the next page.
+            actions: Only entries of these actions.
             limit: 1 to 1000.
 
         Raises:
@@ -284,12 +286,13 @@ class Journal:
             ("actor", actor),
             ("id__gt", after),
             ("id__lt", before),
+            ("action__in", actions),
         ):
             if value is not None:
                 chosen = chosen.filter(**{condition: value})
         try:
             with transaction.atomic(using=router.db_for_write(JournalEntry)):
-                lines = [_line(row) for row in chosen.order_by("-id")[:limit]]
+                lines = [line_of(row) for row in chosen.order_by("-id")[:limit]]
                 self.append([entry_for(grant, now, patient=patient or "", resource_type="AuditEvent")])
         except DatabaseError as error:
             raise JournalUnavailable(f"the journal cannot be read ({type(error).__name__})") from None
@@ -323,7 +326,8 @@ def _rows(
         yield row
 
 
-def _line(row: JournalEntry) -> Line:
+def line_of(row: JournalEntry) -> Line:
+    """Return a row as the journal tells it."""
     values = {name: getattr(row, name) for name in _COLUMNS}
     values["at"] = row.at.astimezone(UTC)
     values["body_sha256"], values["reason_sealed"] = bytes(row.body_sha256), bytes(row.reason_sealed)

@@ -87,7 +87,7 @@ class SealingKey:
 
     def seal_all(self, plaintexts: Sequence[bytes], aad: bytes) -> list[bytes]:
         """:meth:`seal` each of many short values, all bound to the same *aad*, with less overhead."""
-        nonces = os.urandom(NONCE_BYTES * len(plaintexts))
+        nonces = self._nonces(plaintexts, aad)
         encrypt, bound = self._aead.encrypt, SEALED + aad
         return [
             SEALED + (nonce := nonces[at : at + NONCE_BYTES]) + encrypt(nonce, plaintext, bound)
@@ -128,6 +128,10 @@ class SealingKey:
         """
         return self._decrypt(WRAPPED, wrapped, aad)
 
+    def _nonces(self, plaintexts: Sequence[bytes], aad: bytes) -> bytes:  # noqa: ARG002 - others derive them
+        """The nonces for these values, one after another."""
+        return os.urandom(NONCE_BYTES * len(plaintexts))
+
     def _encrypt(self, form: bytes, plaintext: bytes, aad: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         try:
@@ -157,7 +161,7 @@ class RepeatableSealingKey(SealingKey):
         cut to 96 bits, of a running number, the associated data and the plaintext.
     """
 
-    __slots__ = ("_count", "_nonces")
+    __slots__ = ("_count", "_run")
 
     def __init__(self, key: bytes, nonces: bytes) -> None:
         """Take the keys.
@@ -167,7 +171,7 @@ class RepeatableSealingKey(SealingKey):
             nonces: 32 secret bytes of this one run.
         """
         super().__init__(key)
-        self._nonces = nonces
+        self._run = nonces
         self._count = 0
 
     def __repr__(self) -> str:
@@ -177,15 +181,13 @@ class RepeatableSealingKey(SealingKey):
         """See :meth:`SealingKey.seal`."""
         return self.seal_all([plaintext], aad)[0]
 
-    def seal_all(self, plaintexts: Sequence[bytes], aad: bytes) -> list[bytes]:
-        """See :meth:`SealingKey.seal_all`."""
+    def _nonces(self, plaintexts: Sequence[bytes], aad: bytes) -> bytes:
         first, self._count = self._count, self._count + len(plaintexts)
-        encrypt, bound, framed = self._aead.encrypt, SEALED + aad, frame(aad)
-        made = []
-        for number, plaintext in enumerate(plaintexts, first):
-            nonce = digest(self._nonces, number.to_bytes(8, "big") + framed + plaintext)[:NONCE_BYTES]
-            made.append(SEALED + nonce + encrypt(nonce, plaintext, bound))
-        return made
+        key, framed = self._run, frame(aad)
+        return b"".join(
+            digest(key, number.to_bytes(8, "big") + framed + plaintext)[:NONCE_BYTES]
+            for number, plaintext in enumerate(plaintexts, first)
+        )
 
 
 def padme(length: int) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from confide.access.roles import Purpose
-from confide.cli import installation, show
+from confide.cli import installation, raises, show
 from confide.errors import Invalid, Misconfigured, Unavailable
 from confide.protect.elements import Element
 
@@ -60,7 +60,7 @@ _ASSERTION_SECONDS: Final = 240
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser(
-        "client", help="programs that use the API: add, token, list, freeze", description=__doc__
+        "client", help="programs that use the API: add, token, list, freeze, raise", description=__doc__
     )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     _register_add(actions.add_parser("add", help="register a program"))
@@ -82,6 +82,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("name", metavar="NAME", help="name or id of the program")
     parser.add_argument("--thaw", action="store_true", help="let it in again")
     parser.set_defaults(run=freeze)
+    raises.register_client(actions)
 
 
 def _register_add(parser: argparse.ArgumentParser) -> None:

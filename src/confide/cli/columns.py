@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from getpass import getpass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -64,8 +64,11 @@ def need_arrow() -> None:
     Raises:
         Misconfigured: NumPy or pyarrow is missing.
     """
-    if not all(map(find_spec, ("numpy", "pyarrow"))):
-        raise Misconfigured("columns need NumPy and pyarrow (pip install 'confide[columns]')")
+    try:
+        for name in ("numpy", "pyarrow"):
+            import_module(name)
+    except ModuleNotFoundError:
+        raise Misconfigured("columns need NumPy and pyarrow (pip install 'confide[columns]')") from None
 
 
 # The keyring

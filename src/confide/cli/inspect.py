@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from confide.protect.files.source import open_source
 
     if args.out is not None:
-        Place(args.out, force=args.force).check()
+        Place(args.out, replaces=args.force).check()
     with show.waiting("looking at the file"):
         found = inspect(open_source(args.source, form_of(args.source, args.format_in)))
     _tell(found)

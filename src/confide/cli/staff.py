@@ -8,7 +8,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
 from confide.access.roles import Role
-from confide.cli import installation, show
+from confide.cli import installation, raises, show
 from confide.errors import Invalid, Misconfigured
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
-    group = commands.add_parser("staff", help="people who sign in: add, list", description=__doc__)
+    group = commands.add_parser("staff", help="people who sign in: add, list, raise", description=__doc__)
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     parser = actions.add_parser("add", help="add a person, or a role to a person")
     installation.describe(parser, "Add a person to a practice.", EXAMPLE)
@@ -48,6 +48,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = actions.add_parser("list", help="who may sign in, and as what")
     installation.describe(parser, "List the people of all practices.", LIST_EXAMPLE)
     parser.set_defaults(run=show_all)
+    raises.register_staff(actions)
 
 
 def add(args: argparse.Namespace) -> int:

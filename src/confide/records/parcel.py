@@ -183,8 +183,8 @@ class Parcel:
         """
         self._kept = True  # it is recorded as written by now: should this fail, it can be done again
         with _writing():
-            (self._hidden / _COMPLETE).unlink(missing_ok=True)
             self._hidden.rename(self.path)
+            (self.path / _COMPLETE).unlink(missing_ok=True)
             os.fsync(self._lock)
 
 

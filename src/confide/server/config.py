@@ -37,6 +37,8 @@ class Config:
         body_limit: Bytes of a request's body that are read at most.
         code_systems: URLs of the practice's own code systems, whose codes are accepted.
         client_ceiling_patients: Patients a day that an operator may give an OAuth client at most.
+        practice_day_patients: Patients a day that all of a practice see together; None follows its staff.
+        host_day_patients: The same for all practices.
         password_filter: A filter of breached passwords, made by ``confide passwords build``.
         password_range_url: A range API of breached passwords that is asked, too.
         passphrase: Opens a key file that has one; from the environment only.
@@ -55,6 +57,8 @@ class Config:
     body_limit: int = 64 * 1024 * 1024
     code_systems: tuple[str, ...] = ()
     client_ceiling_patients: int = 150
+    practice_day_patients: int | None = None
+    host_day_patients: int | None = None
     password_filter: Path | None = None
     password_range_url: str | None = None
     passphrase: str | None = field(default=None, repr=False)
@@ -148,6 +152,12 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
         "CONFIDE_CLIENT_CEILING_PATIENTS",
         _number(0, 10**9),
     ),
+    "practice_day_patients": (
+        "budget.practice_day_patients",
+        "CONFIDE_PRACTICE_DAY_PATIENTS",
+        _number(0, 10**9),
+    ),
+    "host_day_patients": ("budget.host_day_patients", "CONFIDE_HOST_DAY_PATIENTS", _number(0, 10**9)),
     "password_filter": ("passwords.filter", "CONFIDE_PASSWORD_FILTER", _text),
     "password_range_url": ("passwords.range_url", "CONFIDE_PASSWORD_RANGE_URL", _text),
 }

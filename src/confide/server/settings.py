@@ -78,6 +78,8 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler
 FILE_UPLOAD_MAX_MEMORY_SIZE = CONFIG.body_limit
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.body_limit
 CONFIDE_CLIENT_CEILING_PATIENTS = CONFIG.client_ceiling_patients
+CONFIDE_PRACTICE_DAY_PATIENTS = CONFIG.practice_day_patients
+CONFIDE_HOST_DAY_PATIENTS = CONFIG.host_day_patients
 
 # Who signs in
 

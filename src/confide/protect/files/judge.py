@@ -208,8 +208,9 @@ _NUMBERS: Final[dict[ColumnElement, Test]] = {
 def _zip(evidence: Evidence) -> Finding | None:
     fits = evidence.share(shapes.is_zip)
     if Hint.ZIP in evidence.hints:
-        if fits >= _SOME:
-            return _as(evidence, ColumnElement.ZIP, "ZIP code", fits)
+        named = evidence.share(shapes.is_zip_bare)
+        if named >= _SOME:
+            return _as(evidence, ColumnElement.ZIP, "ZIP code", named)
         if evidence.share(shapes.is_whole) >= MOST and max(map(len, evidence.values)) <= 3:
             return Finding("first digits of a ZIP code", 1, quasi=True)
         if evidence.share(shapes.is_whole) >= MOST:
@@ -295,8 +296,10 @@ def _text(evidence: Evidence) -> Finding | None:
 def _nested(evidence: Evidence) -> Finding | None:
     if not evidence.nested:
         return None
-    inside = {hint for value in evidence.values[:_FEW] for hint in hints(value)}
-    telling = {Hint.SSN, Hint.NAME, Hint.BIRTH, Hint.PHONE, Hint.EMAIL, Hint.ADDRESS, Hint.MRN, Hint.ZIP}
+    inside = evidence.hints.union(*(hints(value) for value in evidence.values[:_FEW]))
+    telling = {
+        Hint.SSN, Hint.NAME, Hint.BIRTH, Hint.PHONE, Hint.EMAIL, Hint.ADDRESS, Hint.PLACE, Hint.MRN, Hint.ZIP,
+    }  # fmt: skip
     if inside & telling or evidence.share(shapes.finds_identifier):
         note = "a list or an object is sealed as a whole"
         return Finding(

@@ -28,15 +28,15 @@ class Place:
         file: Open for writing.
     """
 
-    def __init__(self, path: Path, *, force: bool = False) -> None:
+    def __init__(self, path: Path, *, replaces: bool = False) -> None:
         """Take the name it gets in the end.
 
         Args:
             path: In a folder that exists.
-            force: Take the place of a file that is there.
+            replaces: Take the place of a file that is there.
         """
         self.path = path
-        self.force = force
+        self.replaces = replaces
         self.unfinished = path.with_name(f".{path.name}{UNFINISHED}")
         self._file: IO[bytes] | None = None
 
@@ -50,14 +50,14 @@ class Place:
         """Find out, before any work, whether it can be written.
 
         Raises:
-            Invalid: There is a file of that name, and *force* is not given; or it is not a file.
+            Invalid: There is a file of that name, and it is not to be replaced; or it is not a file.
             Misconfigured: The folder is not there.
         """
         if not self.path.parent.is_dir():
             raise Misconfigured(f"there is no folder {self.path.parent}")
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
             raise Invalid(f"{self.path} is not a file, but a link, a folder or a device")
-        if self.path.exists() and not self.force:
+        if self.path.exists() and not self.replaces:
             raise Invalid(f"{self.path} exists (--force takes its place)")
 
     def open(self) -> None:
@@ -118,13 +118,13 @@ class Place:
         """Wait until the disk has it, and give it its name.
 
         Raises:
-            Invalid: A file of that name has come meanwhile, and *force* is not given.
+            Invalid: A file of that name has come meanwhile, and it is not to be replaced.
             Unavailable: The disk does not take it.
         """
         with writing(self.path):
             self.file.flush()
             os.fsync(self.file.fileno())
-            if self.force:
+            if self.replaces:
                 self.unfinished.replace(self.path)
             else:
                 self._link()
@@ -172,7 +172,7 @@ def write_whole(path: Path, content: bytes) -> None:
         Misconfigured: The folder cannot be written.
         Unavailable: The disk does not take it, or another run is writing it.
     """
-    place = Place(path, force=True)
+    place = Place(path, replaces=True)
     place.open()
     try:
         with writing(path):

@@ -163,7 +163,7 @@ def _check_places(task: Task) -> tuple[Place, Form]:
     for each in task.spared:
         if task.target.exists() and each.exists() and task.target.samefile(each):
             raise Invalid(f"{each} is not written over (give another name)")
-    target = Place(task.target, force=task.force)
+    target = Place(task.target, replaces=task.force)
     target.check()
     return target, form_out
 

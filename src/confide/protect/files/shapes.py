@@ -31,7 +31,8 @@ is_phone_written: Final[Test] = re.compile(
     r"|\+\d[\d ().-]{6,18}\d"
 ).fullmatch
 is_phone_bare: Final[Test] = re.compile(r"1?[2-9]\d\d[2-9]\d{6}").fullmatch
-is_zip: Final[Test] = re.compile(r"\d{5}(-?\d{4})?").fullmatch
+is_zip: Final[Test] = re.compile(r"\d{5}(-\d{4})?").fullmatch
+is_zip_bare: Final[Test] = re.compile(r"\d{5}(-?\d{4})?").fullmatch
 is_zip_plus: Final[Test] = re.compile(r"\d{5}-\d{4}").fullmatch
 is_number: Final[Test] = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?").fullmatch
 is_whole: Final[Test] = re.compile(r"\d+").fullmatch

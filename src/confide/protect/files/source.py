@@ -299,7 +299,7 @@ class _Mapped:
         try:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:
-            raise pa.ArrowInvalid("empty") from None
+            raise Invalid(f"{file.name} is empty") from None
         self.buffer = pa.BufferReader(pa.py_buffer(self._map))
 
     def tell(self) -> int:

@@ -1,0 +1,104 @@
+"""Raising a budget: a second person's word, threefold at most, for 24 hours at most.
+
+It holds for one person or program in one practice, and for all their windows. Of several the highest holds;
+they do not multiply. The practice's and the host's ceilings stay where they are. ``audit.raises`` writes it
+into the journal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import DatabaseError
+from django.db.models import QuerySet
+
+from confide.access.models import Account, BudgetRaise, Client, Membership
+from confide.access.roles import Role
+from confide.errors import AccessDenied, Invalid, Unavailable, Unknown
+
+MOST_TIMES: Final = 3
+MOST_HOURS: Final = 24
+SETTLED: Final = timedelta(days=7)
+"""How old an account must be before its owner approves anything: a thief's new one can wait for nothing."""
+
+APPROVERS: Final = (Role.PRIVACY_OFFICER, Role.PRACTICE_MANAGER)
+
+
+def running(owner: str, practice: str, now: datetime) -> QuerySet[BudgetRaise]:
+    """Return what raises the budget of *owner* in *practice* now, the highest first."""
+    chosen = BudgetRaise.objects.filter(
+        owner=owner, practice=practice, approved_at__lte=now, expires_at__gt=now
+    )
+    return chosen.order_by("-times", "-expires_at")
+
+
+def times_of(owner: str, practice: str, now: datetime) -> int:
+    """Return by how much the budget of *owner* is raised in *practice* now; 1 is not at all."""
+    return running(owner, practice, now).values_list("times", flat=True).first() or 1
+
+
+def require_approver(account: Account, practice: str, now: datetime) -> Role:
+    """Return in which role *account* may approve a raise.
+
+    Raises:
+        AccessDenied: It is not theirs to approve, or their account is too new.
+    """
+    if not account.is_active or account.frozen_at is not None:
+        raise AccessDenied("the account is frozen or inactive")
+    roles = set(
+        Membership.objects.filter(
+            account=account, practice=practice, active=True, role__in=APPROVERS
+        ).values_list("role", flat=True)
+    )
+    if not roles:
+        raise AccessDenied("a budget is raised by a privacy officer or practice manager of the practice")
+    if now - account.created_at < SETTLED:
+        raise AccessDenied("an account made within the last 7 days approves nothing")
+    return next(role for role in APPROVERS if role in roles)
+
+
+def approve(
+    account: Account, practice: str, subject: Account | Client, times: int, hours: int, now: datetime
+) -> BudgetRaise:
+    """Raise a budget. Call it in the transaction that journals it.
+
+    Args:
+        account: The second person, who has proved who they are.
+        practice: In which it holds; its id.
+        subject: The person or program whose budget it is.
+        times: 2 or 3.
+        hours: 1 to 24.
+        now: Aware UTC.
+
+    Raises:
+        AccessDenied: It is not theirs to approve: another role, their own budget, too new an account.
+        Invalid: More than threefold or 24 hours, or nothing at all.
+        Unknown: The person or program is not of this practice.
+        Unavailable: It cannot be stored.
+    """
+    if not 1 < times <= MOST_TIMES:
+        raise Invalid(f"a budget is raised twofold to {MOST_TIMES} times, no more")
+    if not 1 <= hours <= MOST_HOURS:
+        raise Invalid(f"a budget is raised for 1 to {MOST_HOURS} hours")
+    try:
+        require_approver(account, practice, now)
+        if isinstance(subject, Client):
+            owner, there = f"client:{subject.pk}", subject.practice_id == practice and subject.active
+        else:
+            owner = f"person:{subject.pk}"
+            there = Membership.objects.filter(account=subject, practice=practice, active=True).exists()
+            if subject.pk == account.pk:
+                raise AccessDenied("nobody raises their own budget (a second person must)")
+        if not there:
+            raise Unknown("there is no such person or program in this practice")
+        return BudgetRaise.objects.create(
+            practice_id=practice,
+            owner=owner,
+            times=times,
+            approved_by=account,
+            approved_at=now,
+            expires_at=now + timedelta(hours=hours),
+        )
+    except DatabaseError as problem:
+        raise Unavailable(f"the raise cannot be stored ({type(problem).__name__})") from None
