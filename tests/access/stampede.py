@@ -88,7 +88,7 @@ def many(number, rows):
     chance = random.Random(SEED * 1000 + number)
     for moment in MOMENTS:
         together.wait(200)  # clocks of one installation differ by seconds, not by days
-        for _ in range(3):
+        for _ in range(2):
             now = NOW + moment + timedelta(seconds=chance.randrange(60))
             people = [f"p{chance.randrange(2000)}" for _ in range(chance.choice([1, 1, 1, 3, 12, 40]))]
             page = [

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from confide.spark import ColumnKeyring
 from tools.outside import ROOT
 from tools.spark import QUICK
 
@@ -32,6 +33,7 @@ def test_the_example_of_the_page(java: Path, tmp_path: Path) -> None:
         }
     )
     pq.write_table(people, tmp_path / "people.parquet")
+    ColumnKeyring.create(tmp_path / "research.keyring")
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
         "JAVA_HOME": str(java),
         "SPARK_LOCAL_IP": "127.0.0.1",

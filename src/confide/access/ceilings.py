@@ -32,8 +32,8 @@ PATIENTS_PER_PERSON: Final = max(limits.day_patients for limits in LIMITS.values
 """What a practice's ceiling of a day has for each active person: on average they see far fewer."""
 
 PATIENTS_PER_PERSON_OF_HOST: Final = PATIENTS_PER_PERSON * 4 // 5
-LEAST_OF_PRACTICE: Final = 300
-"""A small practice, in which one person does much of the work, has this for its people at least."""
+LEAST_OF_PRACTICE: Final = 3 * 2 * PATIENTS_PER_PERSON
+"""What a small practice has for its people at least: one of them, raised threefold, can do the work."""
 
 LEAST_OF_HOST: Final = 1000
 LANE: Final = Sum(10, 10 * UNITS_PER_PATIENT)

@@ -16,15 +16,17 @@ _EXAMPLE: Final = """\
 example:
   confide {group} raise {name} --times 2 --hours 8 --by {by}
 
-Threefold at most, for 24 hours at most, and within the practice's ceiling. A privacy officer or practice manager
-answers for it, whose account is older than 7 days{other}. It stands in the journal.
+Threefold at most, for 24 hours at most, and within the practice's ceiling. A privacy officer or practice
+manager answers for it, whose account is older than 7 days{other}. It stands in the journal.
 """
 
 
 def register_staff(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `confide staff raise`."""
     parser = actions.add_parser("raise", help="let a person see more for some hours")
-    example = _EXAMPLE.format(group="staff", name="okafor", by="hlindqvist", other=", and nobody for themselves")
+    example = _EXAMPLE.format(
+        group="staff", name="jreyes", by="plindgren", other=", and nobody for themselves"
+    )
     _describe(parser, "Raise a person's exposure budget.", example, raise_person)
     parser.add_argument("name", metavar="USERNAME", help="what the person signs in with")
 
@@ -32,7 +34,7 @@ def register_staff(actions: argparse._SubParsersAction[argparse.ArgumentParser])
 def register_client(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `confide client raise`."""
     parser = actions.add_parser("raise", help="let a program see more for some hours")
-    example = _EXAMPLE.format(group="client", name="lab", by="hlindqvist", other="")
+    example = _EXAMPLE.format(group="client", name="lab", by="plindgren", other="")
     _describe(parser, "Raise a program's exposure budget.", example, raise_program)
     parser.add_argument("name", metavar="NAME", help="name or id of the program")
 

@@ -1,0 +1,160 @@
+"""Sessions are kept here: begun when somebody has signed in, ended by time, by their owner, or by a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, logout
+from django.db import router, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+
+from confide.access import attempts, sessions
+from confide.access.entrances import Session
+from confide.access.models import Account
+from confide.access.sessions import End
+from confide.audit.entrances import Event, entries_of
+from confide.server import throttle
+from confide.server.apps import system
+
+KEY: Final = "entrance"
+"""The key in the session under which the id of its row is kept."""
+
+NEW: Final = "new-device"
+"""The key in the session that says that its first page tells of a new device."""
+
+_TOKEN: Final = "_device_token"  # noqa: S105 - the name of an attribute
+_FOR: Final = 400 * 24 * 3600  # seconds; browsers keep no cookie longer
+
+
+class Keeper:
+    """Lets no request pass as a person's whose session is over, and hands out the device's cookie."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        ended = _check(request) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        if ended is not None:
+            return _show_out(request, ended)
+        response = self._get_response(request)
+        token = getattr(request, _TOKEN, None)
+        if token is not None:
+            response.set_cookie(
+                settings.DEVICE_COOKIE_NAME,
+                token,
+                max_age=_FOR,
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Strict",
+            )
+        return response
+
+
+def _check(request: HttpRequest) -> End | None:
+    account = request.session.get(SESSION_KEY)
+    if account is None:
+        return None
+    now = system().clock()
+    found = sessions.resume(str(request.session.get(KEY, "")), account, now)
+    if isinstance(found, Session):
+        return None
+    person = Account.objects.filter(pk=account).first()
+    if found is not End.ENDED and person is not None:
+        _tell(request, Event.SESSION_END, person, found.value)
+    logout(request)
+    return found
+
+
+def _show_out(request: HttpRequest, ended: End) -> HttpResponse:
+    """Lead to the sign-in, which says why, and back afterwards."""
+    asked = {"ended": ended.value}
+    if request.headers.get("HX-Request"):
+        return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode(asked)}")
+    if request.method == "GET" and request.path != resolve_url(settings.LOGIN_URL):
+        asked["next"] = request.get_full_path()
+    return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode(asked)}")
+
+
+def begin(sender: object, request: HttpRequest, user: Account, **_: Any) -> None:  # noqa: ARG001 - a signal's receiver
+    """Begin a session; Django calls it after the last factor. Without an entry there is no session."""
+    now = system().clock()
+    agent = request.META.get("HTTP_USER_AGENT", "")
+    token = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
+    with transaction.atomic(using=router.db_for_write(Session)):
+        begun = sessions.begin(user, token, agent, throttle.address(request), now)
+        session = begun.session
+        _append(request, Event.SIGN_IN, user, session=session.pk)
+        if session.began_on_new_device:
+            _append(request, Event.NEW_DEVICE, user, session=session.pk)
+        attempts.prune(now)
+    request.session[KEY] = session.pk
+    if session.began_on_new_device:
+        request.session[NEW] = True
+    setattr(request, _TOKEN, begun.token)
+
+
+def finish(sender: object, request: HttpRequest, user: Account | None, **_: Any) -> None:  # noqa: ARG001 - as above
+    """End the session of somebody who signs out."""
+    row = Session.objects.filter(pk=request.session.get(KEY, ""), account=user).first() if user else None
+    if row is not None and user is not None:
+        with transaction.atomic(using=router.db_for_write(Session)):
+            _append(request, Event.SIGN_OUT, user, session=row.pk)
+            row.delete()
+
+
+def end(request: HttpRequest, person: Account, session: str) -> bool:
+    """End another session of the person's, and forget its device.
+
+    Returns:
+        Whether there was one.
+    """
+    with transaction.atomic(using=router.db_for_write(Session)):
+        row = sessions.end(person, session)
+        if row is not None:
+            _append(request, Event.SESSION_END, person, session=session, reason="owner")
+    return row is not None
+
+
+def end_all(request: HttpRequest, person: Account) -> None:
+    """End every session of the person's, this one too, and forget every device but this one."""
+    here = sessions.know(person, request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""))
+    with transaction.atomic(using=router.db_for_write(Session)):
+        sessions.end_all(person, here.pk if here else "")
+        _append(request, Event.SESSION_END, person, reason="everywhere")
+    logout(request)
+
+
+def confirm(request: HttpRequest, person: Account, device: str) -> None:
+    """Take the person's word that a device is theirs."""
+    with transaction.atomic(using=router.db_for_write(Session)):
+        if sessions.confirm(person, device_of(request), device, system().clock()):
+            _append(request, Event.OWN_DEVICE, person)
+
+
+def device_of(request: HttpRequest) -> str:
+    """The id of the device that a session began on; empty where there is no session."""
+    row = Session.objects.filter(pk=request.session.get(KEY, "")).values_list("device_id", flat=True)
+    return row.first() or ""
+
+
+def _tell(request: HttpRequest, event: Event, person: Account, reason: str) -> None:
+    with transaction.atomic(using=router.db_for_write(Session)):
+        _append(request, event, person, session=str(request.session.get(KEY, "")), reason=reason)
+
+
+def _append(request: HttpRequest, event: Event, person: Account, session: str = "", reason: str = "") -> None:
+    entries = entries_of(
+        event,
+        throttle.places(person),
+        system().clock(),
+        account=person.pk,
+        credential=f"session:{session[:16]}" if session else "",
+        reason=reason,
+        address=throttle.address(request),
+    )
+    system().journal.append(entries)
