@@ -6,7 +6,8 @@ A benchmark is a function that yields figures::
     def ff1_scalar() -> Iterator[Figure]:
         yield Figure("FF1, one value", 1 / took, "values/s", Peer("fastfpe", 172_000, "measured"))
 
-``make bench`` runs all of them; ``python -m benchmarks cipher`` those of one file.
+``make bench`` runs all of them; ``python -m benchmarks cipher`` those of one file. ``make bench-large`` runs
+those that are marked ``@large`` instead.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Figure:
 
 Benchmark = Callable[[], Iterator[Figure]]
 REGISTERED: list[Benchmark] = []
+LARGE: list[Benchmark] = []
 
 
 class LeftOut(Exception):
@@ -83,6 +85,12 @@ class LeftOut(Exception):
 def benchmark(function: Benchmark) -> Benchmark:
     """Let ``make bench`` run the function."""
     REGISTERED.append(function)
+    return function
+
+
+def large(function: Benchmark) -> Benchmark:
+    """Let ``make bench-large`` run the function: it takes minutes, and gigabytes of disk."""
+    LARGE.append(function)
     return function
 
 

@@ -15,14 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 import benchmarks
-from benchmarks import REGISTERED, Figure, LeftOut
+from benchmarks import LARGE, REGISTERED, Benchmark, Figure, LeftOut
 from tools import installation
 from tools.outside import ROOT
 
 OUT = ROOT / "build" / "bench.json"
 
 
-def main(names: list[str]) -> int:
+def main(words: list[str]) -> int:
+    wanted = LARGE if "--large" in words else REGISTERED
+    names = [word for word in words if word != "--large"]
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
@@ -38,7 +40,7 @@ def main(names: list[str]) -> int:
         for name in files:
             if not names or name in names:
                 importlib.import_module(f"benchmarks.{name}")
-        figures = measure(console)
+        figures = measure(console, wanted)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps([figure.row() for figure in figures], indent=2) + "\n")
     console.print(table(figures))
@@ -47,9 +49,9 @@ def main(names: list[str]) -> int:
     return 0 if figures else 1
 
 
-def measure(console: Console) -> list[Figure]:
+def measure(console: Console, wanted: list[Benchmark]) -> list[Figure]:
     figures: list[Figure] = []
-    for benchmark in REGISTERED:
+    for benchmark in wanted:
         with console.status(benchmark.__name__.replace("_", " ")):
             try:
                 figures += benchmark()

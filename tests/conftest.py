@@ -22,6 +22,8 @@ from tools import installation, outside
 TESTS = Path(__file__).parent
 # These talk to a whole installation, so each of them meets both databases.
 WHOLE_SYSTEM = ("journeys", "leaks", "faults")
+# Files that take longest begin first, so that neither core waits for the other at the end.
+LONG = ("spark", "leaks", "faults", "journeys", "cli", "browser", "files", "protect", "columns", "cipher")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server", "fresh_databases"}
 
 settings.register_profile(
@@ -83,9 +85,14 @@ def _let_tests_empty_the_journal() -> None:
     PostgreSql.execute_sql_flush = empty_postgres
 
 
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(_folder(item)) if _folder(item) in LONG else len(LONG))
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        folder = _folder(item)
         uses_database = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if folder in WHOLE_SYSTEM or uses_database or item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.database)

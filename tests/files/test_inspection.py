@@ -243,8 +243,8 @@ def csv_of(path, rows):
 
 
 def test_a_file_is_looked_at_as_a_whole(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("confide.protect.files.source.BLOCK", 2000)
-    monkeypatch.setattr("confide.protect.files.inspection.BLOCK", 2000)
+    monkeypatch.setattr("confide.protect.files.units.BLOCK", 2000)
+    monkeypatch.setattr("confide.protect.files.texts._FIRST", 2000)
     rows = people(3000)
     for row in rows[1500:]:
         row["note"] = "call 617-555-0123"  # in the second half only
@@ -282,7 +282,7 @@ def test_the_proposal_can_be_carried_out(tmp_path, keyring) -> None:
     assert asked == found.recipe
     protect(source.path, tmp_path / "out.csv", keyring, asked)
     safe = inspect(open_source(tmp_path / "out.csv", form_of(tmp_path / "out.csv")))
-    assert safe.columns["name"].treatment.element is not ColumnElement.NAME
+    assert [safe.columns[name].what for name in ("name", "dob", "zip")] == ["sealed already"] * 3
 
 
 def test_typed_and_nested_columns_are_looked_into(tmp_path) -> None:

@@ -300,7 +300,8 @@ def test_malformed_values_become_null_or_seals(tmp_path, keyring) -> None:
 
 
 def test_rows_are_counted_through_all_units(tmp_path, keyring, monkeypatch) -> None:
-    monkeypatch.setattr("confide.protect.files.source.BLOCK", 300)
+    monkeypatch.setattr("confide.protect.files.units.BLOCK", 300)
+    monkeypatch.setattr("confide.protect.files.texts._FIRST", 300)
     rows = [f"{i:03}-45-{i:04},{i}" for i in range(1, 500)]
     rows[250], rows[400] = "x,y", "z,w"
     (tmp_path / "in.csv").write_text("ssn,id\n" + "\n".join(rows))

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from tools import installation
 
 FHIR = "application/fhir+json"
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @dataclass
@@ -173,7 +174,7 @@ class Premises:
 
     def page(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         cookie = "; ".join(f"{m.key}={m.value}" for m in self.cookies.values())
-        here = {"Origin": f"http://127.0.0.1:{self.port}"}
+        here = {"Origin": f"http://127.0.0.1:{self.port}", "User-Agent": BROWSER}
         return self.ask(method, path, body, **(here | ({"Cookie": cookie} if cookie else {}) | headers))
 
     def raw(self, request: bytes) -> bytes:

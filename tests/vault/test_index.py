@@ -56,6 +56,13 @@ def test_any_text_folds_once_and_for_all(text):
     assert digits(text).isdigit() or digits(text) == ""
 
 
+def test_every_character_folds_once_and_for_all():
+    """Whatever a keyboard or a copied text may hold, alone and between letters."""
+    once = [fold(f"a{chr(code)}b") for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    assert [text for text in once if fold(text) != text] == []
+    assert fold("𝙰𝚗𝚗𝚊") == "anna"
+
+
 def test_what_a_patient_is_found_by():
     keys = keys_of(PATIENT, load())
     assert {

@@ -1,4 +1,4 @@
-"""Tries to sign in, counted in the database by account and by network, so that all server processes count together.
+"""Tries to sign in, counted in the database: all server processes count together, by account and by network.
 
 A try is written down before its password is looked at, as a failure, and corrected when it comes in: tries at
 the same moment cannot slip past each other. What was typed is never kept, only a hash under a key of this
@@ -144,9 +144,9 @@ def admit(entrant: Entrant, proof: str, now: datetime) -> Admission:
 
 
 def settle(attempt: int) -> None:
-    """Write that a try came in: earlier ones like it, on the same account from the same network, count no more.
+    """Write that a try came in: earlier ones like it, on that account from that network, count no more.
 
-    A right password settles wrong passwords, and no wrong codes: whoever has the one must not guess the other.
+    A right password settles wrong passwords, not wrong codes: whoever has the one must not guess the other.
     """
     row = Attempt.objects.get(pk=attempt)
     Attempt.objects.filter(
@@ -181,6 +181,15 @@ def prune(now: datetime) -> None:
     Attempt.objects.filter(at__lt=now - ladder.KEPT).delete()
     Proof.objects.filter(expires_at__lt=now).delete()
     Alarm.objects.filter(at__lt=now - ladder.KEPT).delete()
+
+
+def count_turned_away(since: datetime) -> tuple[int, int]:
+    """Count the tries on this server that were not looked at, and the networks that they came from."""
+    outcomes = (Outcome.SLOWED, Outcome.CHALLENGED, Outcome.REFUSED, Outcome.UNASKED)
+    found = Attempt.objects.filter(at__gt=since, outcome__in=outcomes).aggregate(
+        tries=Sum("tries"), networks=Number("network", distinct=True)
+    )
+    return found["tries"] or 0, found["networks"]
 
 
 def was_client_here(account: str, network: str) -> bool:

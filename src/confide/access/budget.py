@@ -28,6 +28,7 @@ from confide.access.exposure import Charge, Exposures, Sight
 from confide.access.limits import LIMITS, Limits, Sum, client_ceiling, limits_of
 from confide.access.models import Client, Exposure
 from confide.access.roles import Form, Role
+from confide.access.statements import ask, write
 from confide.access.totals import DAY, HOUR, MONTH, Book, Change, Window
 from confide.errors import BudgetSpent, GrantExpired, Unavailable
 from confide.protect.elements import Element
@@ -180,41 +181,50 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, *, partly: bool)
     patients = sorted({patient for patient, shown in groups if shown})
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
-        sight = exposures.look(grant.practice, patients)
+        looking = exposures.looking(grant.practice, patients)
+        sight = exposures.sight(ask(connection, [looking])[0])
         if not any(sight.find_stale(patient, shown) for patient, shown in groups):
             return len(groups)
-        if connection.vendor == "postgresql":
-            exposures.lock()
-            sight = exposures.look(grant.practice, patients)
-        steps = [_step(sight, patient, shown) for patient, shown in groups]
         bounds = _bounds(grant, connection)
-        paid, first = _cover(connection, bounds, steps, now)
+        books = [bound.book for bound in bounds]
+        *_, seen, rows = ask(connection, [*exposures.locking(), looking, totals.counting(books, now)])
+        sight = exposures.sight(seen)
+        steps = [_step(sight, patient, shown) for patient, shown in groups]
+        counted = totals.counted(books, rows)
+        paid = _cover(connection, bounds, counted, steps, now)
         if partly or paid == len(groups):
-            _record(connection, grant.practice, exposures, bounds, steps[:paid], now)
-            if first:
+            charges = [charge for step in steps[:paid] for charge in step.charges]
+            change = _sum(steps[:paid])
+            write(
+                connection,
+                [exposures.recording(grant.practice, charges), totals.adding(books, change, now)],
+            )
+            if (counted[0].newest or 0) < MONTH.slot(totals.slot_of(now)):  # for the first time in six hours
                 exposures.prune()
-                totals.prune(connection, [bound.book for bound in bounds], now)
+                totals.prune(connection, books, now)
     except DatabaseError as error:
         raise Unavailable(f"the exposure budget cannot be charged ({type(error).__name__})") from None
     return paid
 
 
 def _cover(
-    connection: BaseDatabaseWrapper, bounds: Sequence[Bound], steps: Sequence[_Step], now: datetime
-) -> tuple[int, bool]:
-    """Say how many steps are covered, and whether the owner pays for the first time in six hours."""
+    connection: BaseDatabaseWrapper,
+    bounds: Sequence[Bound],
+    counted: Sequence[totals.Counted],
+    steps: Sequence[_Step],
+    now: datetime,
+) -> int:
+    """Say how many steps are covered by the budget and below the ceilings."""
     own, *above = bounds
-    if not any(max(_gain(steps, window, now)) > 0 for window in (*own.book.windows, *_windows(above))):
-        return len(steps), False
-    counted = totals.count(connection, [bound.book for bound in bounds], now)
-    newest = counted[0].newest
-    first = newest is None or newest < MONTH.slot(totals.slot_of(now))
+    if not any(max(_gain(steps, window, now)) > 0 for window in _windows(bounds)):
+        return len(steps)
     paid = _fit(own, counted[0].sums, steps, now)
+    together = counted[1:]
     if connection.vendor == "postgresql" and paid:
-        counted = [counted[0], *_count_in_lanes(connection, above, counted[1:], steps[:paid], now)]
-    for bound, found in zip(above, counted[1:], strict=True):
+        together = _count_in_lanes(connection, above, together, steps[:paid], now)
+    for bound, found in zip(above, together, strict=True):
         paid = _fit(bound, found.sums, steps[:paid], now)
-    return paid, first
+    return paid
 
 
 def _windows(bounds: Iterable[Bound]) -> list[Window]:
@@ -238,8 +248,10 @@ def _count_in_lanes(
     for bound, book in zip(above, counted, strict=True):
         gains = [_gain(steps, window, now) for window in bound.book.windows]
         lanes.append(bound.choose_lanes(book.sums, gains))
-    ceilings.take(connection, [lane for some in lanes for lane in some])
-    found = totals.count(connection, [bound.book for bound in above], now)
+    books = [bound.book for bound in above]
+    taking = ceilings.taking([lane for some in lanes for lane in some])
+    _, rows = ask(connection, [taking, totals.counting(books, now)])
+    found = totals.counted(books, rows)
     for bound, some, book in zip(above, lanes, found, strict=True):
         ceilings.require_far(bound, some, book.sums)
     return found
@@ -270,18 +282,10 @@ def _exceeds(total: Sum, gain: Sum, limit: Sum) -> bool:
     return any(more > 0 and now > most for now, more, most in zip(total, gain, limit, strict=True))
 
 
-def _record(
-    connection: BaseDatabaseWrapper,
-    practice: str,
-    exposures: Exposures,
-    bounds: Sequence[Bound],
-    steps: Sequence[_Step],
-    now: datetime,
-) -> None:
+def _sum(steps: Iterable[_Step]) -> Change:
     change: Change = defaultdict(lambda: [0, 0])
     for step in steps:
         for slot, (patients, units) in step.change.items():
             change[slot][0] += patients
             change[slot][1] += units
-    exposures.record(practice, [charge for step in steps for charge in step.charges])
-    totals.add(connection, [bound.book for bound in bounds], change, now)
+    return change

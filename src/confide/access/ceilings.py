@@ -25,6 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from confide.access.limits import LIMITS, UNITS_PER_PATIENT, Limits, Sum, limits_of
 from confide.access.models import Client, Membership
 from confide.access.roles import Role
+from confide.access.statements import Query
 from confide.access.totals import TOGETHER_DAY, TOGETHER_HOUR, Book
 from confide.errors import Unavailable
 
@@ -107,11 +108,10 @@ def _lanes(name: str, owner: str, count: int) -> tuple[str, ...]:
     return tuple(f"{name}/{(home + i) % count}" for i in range(count))
 
 
-def take(connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> None:
+def taking(lanes: Sequence[str]) -> Query:
     """Hold *lanes* until the end of the transaction, always in one order."""
     keys = sorted(crc32(lane.encode()) - 2**31 for lane in lanes)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) lane", [_LOCKS, keys])
+    return "SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) lane", [_LOCKS, keys]
 
 
 def require_far(ceiling: Bound, lanes: Sequence[str], sums: Sequence[Sum]) -> None:

@@ -19,10 +19,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from django.db import DatabaseError
-from django.db.models import Subquery
 
+from confide.access import raises
 from confide.access.models import Client, Membership, Practice
-from confide.access.raises import running
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import AccessDenied, GrantExpired, GrantMismatch, Unavailable
 from confide.protect.elements import Element
@@ -276,8 +275,7 @@ def _narrow(form: Form, registered: bool) -> Form:  # noqa: FBT001 - one of two 
 
 
 def _load_facts(actor: Actor, purpose: Purpose, now: datetime) -> _Facts:
-    raised = running(actor.owner, actor.practice, now)
-    raising = Subquery(raised.values("times")[:1]), Subquery(raised.values("expires_at")[:1])
+    raising = raises.columns(actor.owner, actor.practice, now)
     if actor.kind == "person":
         if actor.role in {Role.INTEGRATOR, Role.SYSTEM}:
             raise AccessDenied("a person does not act in that role")

@@ -45,7 +45,7 @@ class Attempt(models.Model):
 
 
 class Proof(models.Model):
-    """A ticket for one challenged try; it is good from a moment on, once, in the network that asked for it."""
+    """A ticket for one challenged try: good from a moment on, once, in the network that asked for it."""
 
     digest = models.CharField(max_length=64, unique=True)
     network = models.CharField(max_length=32, db_index=True)

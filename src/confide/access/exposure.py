@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.access.roles import Form
-from confide.access.statements import Insert
+from confide.access.statements import Insert, Query, Rows
 from confide.access.totals import MARGIN, MONTH, Change, slot_of
 from confide.protect.elements import CATALOGUE, Element
 
@@ -98,35 +98,31 @@ class Exposures:
         self._slot = slot_of(now)
         self._begin = MONTH.begin(now) * MONTH.span
 
-    def lock(self) -> None:
+    def locking(self) -> list[Query]:
         """Let one transaction at a time charge this owner; SQLite's are serial from their beginning."""
-        if self._connection.vendor == "postgresql":
-            with self._connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, self._owner])
+        if self._connection.vendor != "postgresql":
+            return []
+        return [("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, self._owner])]
 
-    def look(self, practice: str, patients: Sequence[str]) -> Sight:
-        """Return what was seen of *patients* in the last 30 days."""
-        names: Any
+    def looking(self, practice: str, patients: Sequence[str]) -> Query:
+        """Ask what was seen of *patients* in the last 30 days; `sight` reads the answer."""
         if self._connection.vendor == "postgresql":
-            statement, names = _LOOK + "= ANY(%s)", list(patients)
-        else:
-            statement, names = _LOOK + _AMONG_JSON, json.dumps(list(patients))
+            return _LOOK + "= ANY(%s)", [self._owner, practice, self._begin, list(patients)]
+        return _LOOK + _AMONG_JSON, [self._owner, practice, self._begin, json.dumps(list(patients))]
+
+    def sight(self, rows: Iterable[tuple[Any, ...]]) -> Sight:
+        """Return what `looking` has found."""
         sight = Sight(self._slot)
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement, [self._owner, practice, self._begin, names])
-            for patient, element, form, slot, weight in cursor.fetchall():
-                sight.mark(patient, Element(element), Form(form), slot, weight)
+        for patient, element, form, slot, weight in rows:
+            sight.mark(patient, Element(element), Form(form), slot, weight)
         return sight
 
-    def record(self, practice: str, charges: Iterable[Charge]) -> None:
-        """Write that *charges* were seen now."""
-        _ROWS.execute(
-            self._connection,
-            [
-                (self._owner, practice, patient, element.value, form.value, weigh(element, form), self._slot)
-                for patient, element, form in charges
-            ],
-        )
+    def recording(self, practice: str, charges: Iterable[Charge]) -> tuple[Insert, Rows]:
+        """Return the rows that say that *charges* were seen now."""
+        return _ROWS, [
+            (self._owner, practice, patient, element.value, form.value, weigh(element, form), self._slot)
+            for patient, element, form in charges
+        ]
 
     def prune(self) -> None:
         """Remove some of the rows, of whomever, that no window looks at any more."""

@@ -1,4 +1,4 @@
-"""Passwords hashed by Argon2id, only so many at once: each takes 100 MiB, and a flood must not take them all."""
+"""Passwords hashed by Argon2id, only so many at once: each takes 100 MiB, and a flood must not take all."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _ORDER: Final = tuple(Rung)
 
 
 class Rule(StrEnum):
-    """What is counted; see ``ladder.toml``. ``QUEUE``: a network asked for more tickets than it may wait for."""
+    """What is counted; see ``ladder.toml``. ``QUEUE``: a network waits for too many tickets already."""
 
     ACCOUNT = "account"
     SPREAD = "spread"

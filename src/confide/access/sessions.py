@@ -66,9 +66,11 @@ def name_device(agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-def know(account: Account, token: str) -> Device | None:
+def know(account: Account | None, token: str) -> Device | None:
     """Return the device, if the account knows the browser that holds *token*."""
-    return Device.objects.filter(account=account, digest=_digest(token)).first() if token else None
+    if not token:
+        return None
+    return Device.objects.filter(account_id=account.pk if account else "", digest=_digest(token)).first()
 
 
 def begin(account: Account, token: str, agent: str, address: str, now: datetime) -> Begun:

@@ -1,10 +1,33 @@
-"""Writing many rows at once, in one statement where the database has one for it."""
+"""Statements in few round trips: each costs more than what it asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+Query = tuple[str, list[Any]]
+"""A statement, and its parameters."""
+
+
+def ask(connection: BaseDatabaseWrapper, queries: Sequence[Query]) -> list[list[tuple[Any, ...]]]:
+    """Ask one after the other, on PostgreSQL in one round trip, and return the rows of each.
+
+    Each sees what was committed before it began itself, not before the first one began.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            found = []
+            for text, parameters in queries:
+                cursor.execute(text, parameters)
+                found.append(cursor.fetchall())
+            return found
+        cursor.execute("; ".join(text for text, _ in queries), [p for _, some in queries for p in some])
+        found = [cursor.fetchall()]
+        while cursor.nextset():
+            found.append(cursor.fetchall())
+        return found
 
 
 class Insert:
@@ -19,15 +42,22 @@ class Insert:
     def __init__(self, table: str, columns: Mapping[str, str], on_conflict: str) -> None:
         head = f"INSERT INTO {table} ({', '.join(columns)}) "
         arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
-        self._row = f"{head} VALUES ({', '.join(['%s'] * len(columns))}) {on_conflict}"
-        self._columns = f"{head} SELECT * FROM unnest({arrays}) {on_conflict}"  # noqa: S608 - names of columns
+        self.row = f"{head} VALUES ({', '.join(['%s'] * len(columns))}) {on_conflict}"
+        self.columns = f"{head} SELECT * FROM unnest({arrays}) {on_conflict}"  # noqa: S608 - names of columns
 
-    def execute(self, connection: BaseDatabaseWrapper, rows: Sequence[tuple[str | int, ...]]) -> None:
-        """Write *rows*."""
-        if not rows:
+
+Rows = Sequence[tuple[str | int, ...]]
+
+
+def write(connection: BaseDatabaseWrapper, batches: Sequence[tuple[Insert, Rows]]) -> None:
+    """Write the rows of several tables, on PostgreSQL in one round trip, however many there are."""
+    batches = [(insert, rows) for insert, rows in batches if rows]
+    if not batches:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            columns = [list(column) for _, rows in batches for column in zip(*rows, strict=True)]
+            cursor.execute("; ".join(insert.columns for insert, _ in batches), columns)
             return
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":  # as columns: one statement, whatever its length
-                cursor.execute(self._columns, [list(column) for column in zip(*rows, strict=True)])
-            else:
-                cursor.executemany(self._row, rows)
+        for insert, rows in batches:
+            cursor.executemany(insert.row, rows)

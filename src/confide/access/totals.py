@@ -9,15 +9,15 @@ however much was seen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.access.limits import Sum
-from confide.access.statements import Insert
+from confide.access.statements import Insert, Query, Rows, ask
 
 SLOT: Final = timedelta(minutes=5)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,41 +95,45 @@ class Counted:
     newest: int | None
 
 
-def count(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> list[Counted]:
-    """Count what *books* say, in one query."""
+def counting(books: Sequence[Book], now: datetime) -> Query:
+    """Ask what *books* say, in one query; `counted` reads the answer."""
     parts: list[str] = []
     parameters: list[str | int] = []
     for book in books:
         for window in book.windows:
             parts.append(_COUNT.format(", ".join(["%s"] * len(book.names))))
             parameters += [len(parts), *book.names, window.span, window.begin(now)]
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), parameters)
-        rows = iter(sorted(cursor.fetchall()))
-    counted = []
+    return " UNION ALL ".join(parts), parameters
+
+
+def counted(books: Sequence[Book], rows: Iterable[tuple[Any, ...]]) -> list[Counted]:
+    """Return what `counting` has found."""
+    ordered = iter(sorted(rows))
+    found = []
     for book in books:
-        own = [next(rows) for _ in book.windows]
-        counted.append(
-            Counted(
-                tuple(Sum(int(patients), int(units)) for _, patients, units, _ in own),
-                own[-1][3],
-            )
-        )
-    return counted
+        own = [next(ordered) for _ in book.windows]
+        sums = tuple(Sum(int(patients), int(units)) for _, patients, units, _ in own)
+        found.append(Counted(sums, own[-1][3]))
+    return found
 
 
-def add(connection: BaseDatabaseWrapper, books: Sequence[Book], change: Change, now: datetime) -> None:
-    """Write what *change* does to the totals of *books*."""
+def count(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> list[Counted]:
+    """Count what *books* say."""
+    return counted(books, ask(connection, [counting(books, now)])[0])
+
+
+def adding(books: Sequence[Book], change: Change, now: datetime) -> tuple[Insert, Rows]:
+    """Return the rows that say what *change* does to the totals of *books*."""
     rows: defaultdict[tuple[str, int, int], list[int]] = defaultdict(lambda: [0, 0])
     for book in books:
+        begins = book.begins(now)
         for window in {window.span: window for window in book.windows}.values():
-            begin = book.begins(now)[window.span]
             for fine, (patients, units) in change.items():
-                if window.slot(fine) > begin:
+                if window.slot(fine) > begins[window.span]:
                     row = rows[book.names[0], window.span, window.slot(fine)]
                     row[0] += patients
                     row[1] += units
-    _ADD.execute(connection, [(*key, *gain) for key, gain in sorted(rows.items()) if any(gain)])
+    return _ADD, [(*key, *gain) for key, gain in sorted(rows.items()) if any(gain)]
 
 
 def prune(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -87,12 +88,22 @@ class SealingKey:
 
     def seal_all(self, plaintexts: Sequence[bytes], aad: bytes) -> list[bytes]:
         """:meth:`seal` each of many short values, all bound to the same *aad*, with less overhead."""
-        nonces = self._nonces(plaintexts, aad)
-        encrypt, bound = self._aead.encrypt, SEALED + aad
+        nonces, sealed = self.seal_apart(plaintexts, aad)
+        starts = range(0, len(nonces), NONCE_BYTES)
         return [
-            SEALED + (nonce := nonces[at : at + NONCE_BYTES]) + encrypt(nonce, plaintext, bound)
-            for at, plaintext in zip(range(0, len(nonces), NONCE_BYTES), plaintexts, strict=True)
+            SEALED + nonces[at : at + NONCE_BYTES] + each for at, each in zip(starts, sealed, strict=True)
         ]
+
+    def seal_apart(self, plaintexts: Sequence[bytes], aad: bytes) -> tuple[bytes, list[bytes]]:
+        """What :meth:`seal_all` gives, for whoever puts it together himself.
+
+        Returns:
+            The nonces, 12 bytes each, one after another; and for each value its ciphertext with 16 bytes of
+            tag. Before the two belongs the format byte ``SEALED``.
+        """
+        nonces = self._nonces(plaintexts, aad)
+        apart = [nonces[at : at + NONCE_BYTES] for at in range(0, len(nonces), NONCE_BYTES)]
+        return nonces, list(map(self._aead.encrypt, apart, plaintexts, repeat(SEALED + aad)))
 
     def open_all(self, sealed: Sequence[bytes], aad: bytes) -> list[bytes]:
         """:meth:`open` each of many.

@@ -1,5 +1,5 @@
-"""What Confide asks of allauth: nobody signs up by themselves, a frozen account does not sign in, and who
-signs in with a password from a list of breached ones must change it first.
+"""What Confide asks of allauth: nobody signs up by themselves, a frozen account does not sign in, every try
+is counted, and who signs in with a password from a list of breached ones must change it first.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 
-from confide.access import passwords
+from confide.access import attempts, passwords, sessions
+from confide.access.attempts import Kind
 from confide.access.models import Account
 from confide.errors import Unavailable
+from confide.server import keeper, throttle
 from confide.server.validators import blocklists
 from confide.wiring import utc_now
 
@@ -28,9 +30,19 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has no ann
         """Staff are added by their practice."""
         return False
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count nothing here, in the memory of one process: ``authenticate`` does, in the database."""
+
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Account | None:
-        """Look a right password up in the lists of breached ones: it may have turned up since it was set."""
-        user: Account | None = super().authenticate(request, **credentials)
+        """Count the try, and look a right password up in the lists of breached ones.
+
+        It may have turned up since it was set.
+        """
+        name = str(credentials.get("username") or credentials.get("email") or "")
+        with throttle.trying(request, name, Kind.PASSWORD) as this:
+            user: Account | None = super().authenticate(request, **credentials)
+            if user is not None:
+                this.succeed()
         password = credentials.get("password")
         if user is not None and user.password_found_at is None and isinstance(password, str):
             try:
@@ -48,6 +60,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has no ann
         """Set a password that has passed the rules; whatever was found of the old one is past."""
         user.password_found_at = None
         super().set_password(user, password)
+        attempts.forgive((user.username, user.email))
+        sessions.end_all(user, keeper.device_of(self.request) if self.request else "")
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth passes it
         """Lead to the sign-in: every session of the account has ended."""

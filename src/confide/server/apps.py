@@ -24,6 +24,15 @@ class ServerConfig(AppConfig):
         self._lock = Lock()
         self._system: System | None = None
 
+    def ready(self) -> None:
+        """Be told who signs in and out."""
+        from django.contrib.auth.signals import user_logged_in, user_logged_out
+
+        from confide.server import keeper
+
+        user_logged_in.connect(keeper.begin, dispatch_uid="confide.begin")
+        user_logged_out.connect(keeper.finish, dispatch_uid="confide.finish")
+
     def system(self) -> System:
         """Return the parts of this installation.
 

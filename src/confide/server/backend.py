@@ -15,7 +15,7 @@ class Backend(AuthenticationBackend):  # type: ignore[misc] # allauth has no ann
     """Allauth's backend hashes as often as a name could be meant, so that time tells who has an account."""
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Account | None:  # noqa: ARG002 - Django passes it
-        """Return the account, also if it is stopped: that is told to whoever knows its password, after this."""
+        """Return the account, also a stopped one: whoever knows its password is told so, after this."""
         name = credentials.get("username") or credentials.get("email")
         password = credentials.get("password")
         if not isinstance(name, str) or not isinstance(password, str) or not password:

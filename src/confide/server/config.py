@@ -8,6 +8,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -41,6 +42,9 @@ class Config:
         host_day_patients: The same for all practices.
         password_filter: A filter of breached passwords, made by ``confide passwords build``.
         password_range_url: A range API of breached passwords that is asked, too.
+        password_hashes: Passwords that one server process hashes at once; each takes 100 MiB.
+        idle_minutes: After how long without a request a session ends whose role opens clear values.
+        proxies: Networks of the proxies in front, whose ``X-Forwarded-For`` is believed.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -61,6 +65,9 @@ class Config:
     host_day_patients: int | None = None
     password_filter: Path | None = None
     password_range_url: str | None = None
+    password_hashes: int = 2
+    idle_minutes: int = 15
+    proxies: tuple[str, ...] = ()
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -127,6 +134,16 @@ def _hosts(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _networks(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    for name in names:
+        try:
+            ip_network(name, strict=False)
+        except ValueError:
+            raise ValueError("addresses or networks are wanted, such as 10.0.0.0/8") from None
+    return names
+
+
 def _level(value: Any) -> str:
     level = str(value).upper()
     if level not in LEVELS:
@@ -160,6 +177,9 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "host_day_patients": ("budget.host_day_patients", "CONFIDE_HOST_DAY_PATIENTS", _number(0, 10**9)),
     "password_filter": ("passwords.filter", "CONFIDE_PASSWORD_FILTER", _text),
     "password_range_url": ("passwords.range_url", "CONFIDE_PASSWORD_RANGE_URL", _text),
+    "password_hashes": ("passwords.hashes", "CONFIDE_PASSWORD_HASHES", _number(1, 64)),
+    "idle_minutes": ("sessions.idle_minutes", "CONFIDE_IDLE_MINUTES", _number(1, 60)),
+    "proxies": ("server.proxies", "CONFIDE_PROXIES", _networks),
 }
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import resolve_url
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 
 from confide.errors import ConfideError, Unavailable
 from confide.records.outcomes import status_of
+from confide.server import throttle
 from confide.server.fhir.answers import RETRY_SECONDS, send_issue, send_problem
 from confide.server.pages.troubles import explain
 from confide.server.vault import answers as vault
@@ -104,7 +107,9 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django passes it
-    """Answer a form that is too old, or was sent by another site."""
+    """Answer a form that is too old, or was sent by another site, or by a program that tries passwords."""
+    if request.path == resolve_url(settings.LOGIN_URL):
+        throttle.note_unasked(request)
     return say(
         request,
         403,

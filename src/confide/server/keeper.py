@@ -14,7 +14,7 @@ from django.shortcuts import redirect, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
 from confide.access import attempts, sessions
-from confide.access.entrances import Session
+from confide.access.entrances import Device, Session
 from confide.access.models import Account
 from confide.access.sessions import End
 from confide.audit.entrances import Event, entries_of
@@ -134,6 +134,17 @@ def confirm(request: HttpRequest, person: Account, device: str) -> None:
     with transaction.atomic(using=router.db_for_write(Session)):
         if sessions.confirm(person, device_of(request), device, system().clock()):
             _append(request, Event.OWN_DEVICE, person)
+
+
+def unconfirmed(request: HttpRequest) -> list[Device]:
+    """New devices of the person at the page, of which they have not spoken yet."""
+    person = request.user
+    return sessions.unconfirmed(person, device_of(request)) if isinstance(person, Account) else []
+
+
+def is_new_here(request: HttpRequest) -> bool:
+    """Tell once, on the first page of a session, that its device is new."""
+    return bool(request.session.pop(NEW, False))
 
 
 def device_of(request: HttpRequest) -> str:

@@ -2,7 +2,7 @@
 
 Source:
     SMART App Launch 2.2.0, Backend Services and asymmetric client authentication;
-    RFC 7523; RFC 6749 section 5.
+    RFC 7523; RFC 6749 section 5; the error ``slow_down`` of RFC 8628 section 3.5.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from confide.access.models import AccessToken, AssertionId, Client
 from confide.errors import Invalid, TooLarge
-from confide.server import bodies, smart
+from confide.server import bodies, smart, throttle
 from confide.wiring import utc_now
 
 _log = logging.getLogger(__name__)
@@ -49,10 +49,13 @@ class Refusal(Exception):
         error: A code of RFC 6749 section 5.2.
         text: One sentence. For ``invalid_client`` it is always the same, so that nothing can be probed.
         reason: Why, for the log only; fixed words.
+        status: Of HTTP.
+        wait: Seconds after which to try again; 0 says nothing of it.
     """
 
-    def __init__(self, error: str, text: str, reason: str = "", status: int = 400) -> None:
+    def __init__(self, error: str, text: str, reason: str = "", status: int = 400, wait: int = 0) -> None:
         super().__init__(text)
+        self.wait = wait
         self.error = error
         self.text = text
         self.reason = reason
@@ -81,6 +84,8 @@ def token(request: HttpRequest) -> HttpResponse:
         )
         if refusal.status == 405:
             response["Allow"] = "POST"
+        if refusal.wait:
+            response["Retry-After"] = str(refusal.wait)
         return response
     response = JsonResponse(answer)
     response["Pragma"] = "no-cache"
@@ -93,7 +98,7 @@ def _exchange(request: HttpRequest, now: datetime) -> dict[str, Any]:
         raise Refusal("unsupported_grant_type", "only client_credentials is supported")
     if form.get("client_assertion_type") != ASSERTION_TYPE or not form.get("client_assertion"):
         raise _stranger("no client assertion")
-    client, claims = _authenticate(form["client_assertion"], token_url(request), now)
+    client, claims = _admit(request, form["client_assertion"], now)
     if form.get("client_id", client.id) != client.id:
         raise _stranger("client_id is another client's")
     scopes = smart.grant(form.get("scope", ""), client.scopes)
@@ -119,14 +124,31 @@ def _form(request: HttpRequest) -> dict[str, str]:
     return dict(known)
 
 
-def _authenticate(assertion: str, audience: str, now: datetime) -> tuple[Client, dict[str, Any]]:
+def _admit(request: HttpRequest, assertion: str, now: datetime) -> tuple[Client, dict[str, Any]]:
+    """Check an assertion, and count it: a network that sends many wrong ones waits."""
     try:
         unverified = jws.extract_compact(assertion.encode())
         header = unverified.headers()
         # Read before the signature is checked, only to know whose key to check it with.
         named = jwt_subject(unverified.payload)
     except (JoseError, ValueError):
-        raise _stranger("not a JWT") from None
+        header, named = {}, ""
+    try:
+        this = throttle.admit_client(request, named)
+    except throttle.TooMany as refusal:
+        raise Refusal(
+            "slow_down", "too many assertions were refused; wait", status=429, wait=refusal.wait
+        ) from None
+    if not header:
+        raise _stranger("not a JWT")
+    client, claims = _authenticate(assertion, header, named, token_url(request), now)
+    this.succeed()
+    return client, claims
+
+
+def _authenticate(
+    assertion: str, header: dict[str, Any], named: str, audience: str, now: datetime
+) -> tuple[Client, dict[str, Any]]:
     if header.get("alg") not in ALGORITHMS:
         raise _stranger("algorithm")
     client = Client.objects.filter(pk=named, active=True, frozen_at__isnull=True).first()

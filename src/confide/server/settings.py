@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django_htmx",
 ]
 MIDDLEWARE = [
+    "confide.server.proxies.Origin",
     "confide.server.middleware.Outermost",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -40,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "confide.server.keeper.Keeper",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -80,12 +82,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.body_limit
 CONFIDE_CLIENT_CEILING_PATIENTS = CONFIG.client_ceiling_patients
 CONFIDE_PRACTICE_DAY_PATIENTS = CONFIG.practice_day_patients
 CONFIDE_HOST_DAY_PATIENTS = CONFIG.host_day_patients
+CONFIDE_CONCURRENT_HASHES = CONFIG.password_hashes
+CONFIDE_IDLE_MINUTES = CONFIG.idle_minutes
+CONFIDE_PROXIES = CONFIG.proxies
 
 # Who signs in
 
 AUTH_USER_MODEL = "access.Account"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTHENTICATION_BACKENDS = ["confide.server.backend.Backend"]
+PASSWORD_HASHERS = ["confide.access.hashing.Bounded"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "confide.server.validators.Strong"},
 ]
@@ -98,6 +103,9 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_FORMS = {"change_password": "confide.server.forms.ChangePassword"}
+# Allauth counts in the memory of one process; `throttle` counts these in the database.
+ACCOUNT_RATE_LIMITS = {"login": None, "change_password": None}
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
@@ -124,6 +132,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+DEVICE_COOKIE_NAME = "__Host-device" if _TLS else "device"
 CSRF_COOKIE_NAME = "__Host-csrf" if _TLS else "csrf"
 CSRF_COOKIE_SECURE = _TLS
 CSRF_COOKIE_HTTPONLY = True

@@ -1,6 +1,6 @@
 """The entrance: every try to come in is counted, judged by the ladder, and told to the journal.
 
-A try is admitted, or answered at once: no thread waits, and no password of a try that is turned away is hashed.
+A try is admitted, or answered at once: no thread waits, and what is turned away is not hashed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _STATUS: Final = {Rung.SLOWED: 429, Rung.CHALLENGED: 429, Rung.REFUSED: 403}
 
 
-class TooMany(Exception):  # noqa: N818 - what is the matter
+class TooMany(Exception):
     """A program's try is turned away; it may come back after some seconds."""
 
     def __init__(self, wait: int) -> None:
@@ -86,11 +86,8 @@ def trying(request: HttpRequest, name: str, kind: Kind) -> Iterator[Try]:
     except Unavailable:
         attempts.withdraw(this.attempt)
         raise
-    finally:
-        if not this.passed and Attempt.objects.filter(
-            pk=this.attempt, outcome=attempts.Outcome.FAILED
-        ).exists():
-            _tell(request, Event.FAILED, person, reason=kind.value)
+    if not this.passed:
+        _tell(request, Event.FAILED, person, reason=kind.value)
 
 
 def _admit(request: HttpRequest, name: str, person: Account | None, kind: Kind) -> Admission:
@@ -220,5 +217,3 @@ def admit_client(request: HttpRequest, client: str) -> Try:
     if admission.verdict.rung is not Rung.OPEN:
         raise TooMany(max(1, admission.verdict.wait))
     return Try(admission.attempt)
-
-

@@ -77,7 +77,9 @@ _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "ð": "d", "þ": "th"
 
 def fold(text: str) -> str:
     """Lower case without accents, as people type names: ``Müller`` and ``muller`` are one."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    # Decomposed before as well, because a letter of another style (𝙰) has a case only then.
+    plain = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    decomposed = unicodedata.normalize("NFKD", plain)
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 

@@ -17,6 +17,7 @@ from confide.access.models import Account, Membership, Practice
 from confide.records.imports import Unit
 
 PASSWORD = "a lamp, a ladder, a lantern"
+BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SSN, MRN, PHONE, EMAIL = "987-65-4329", "40718829", "413-555-0143", "ottoline@example.org"
 STREET, MEMBER, FRIEND = "14 Quillfeather Lane", "XKW449210771", "Barnaby Thistlewood"
 NOTE = "Ottoline slept badly & asks for <b>nothing</b> more."
@@ -171,6 +172,11 @@ def _bundle(resources: list[dict[str, Any]]) -> bytes:
     ).encode()
 
 
+def browser(address: str = "127.0.0.1", agent: str = BROWSER) -> Http:
+    """A browser at an address, that has never been here."""
+    return Http(headers={"user-agent": agent}, REMOTE_ADDR=address)
+
+
 @dataclass
 class Surgery:
     """Where the tests take place."""
@@ -186,7 +192,7 @@ class Surgery:
 
     def sign_in(self, username: str) -> Http:
         """A browser in which somebody has signed in; how that goes is tested in test_entrance."""
-        http = Http()
+        http = browser()
         http.force_login(self.account(username), settings.AUTHENTICATION_BACKENDS[0])
         return http
 

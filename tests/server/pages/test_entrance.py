@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Http
 from django.utils import timezone
 
-from tests.server.pages.surgery import PASSWORD
+from tests.server.pages.surgery import PASSWORD, browser
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 HTMX = {"HX-Request": "true"}
@@ -24,11 +24,11 @@ def test_who_is_not_signed_in_signs_in_first(surgery):
 
 def test_a_wrong_password_says_what_happened(surgery):
     for form in ({"login": "doctor", "password": "not this one"}, {"login": "no one", "password": PASSWORD}):
-        page = Http().post("/sign-in", form).content.decode()
+        page = browser().post("/sign-in", form).content.decode()
         assert "You are not signed in." in page
         assert form["password"] not in page
         assert 'role="alert"' in page
-    missing = Http().post("/sign-in", {"login": "doctor"}).content.decode()
+    missing = browser().post("/sign-in", {"login": "doctor"}).content.decode()
     assert "Fill in both" in missing
 
 
@@ -76,7 +76,7 @@ def test_a_frozen_login_stops_at_once(surgery):
     assert "Quernheim" not in answer.content.decode()
     assert (
         "stopped"
-        in Http().post("/sign-in", {"login": "doctor", "password": PASSWORD}, follow=True).content.decode()
+        in browser().post("/sign-in", {"login": "doctor", "password": PASSWORD}, follow=True).content.decode()
     )
 
 

@@ -9,7 +9,7 @@ from django.test import Client as Http
 
 from confide.access import corpus, passwords
 from confide.server import adapter, validators
-from tests.server.pages.surgery import PASSWORD
+from tests.server.pages.surgery import PASSWORD, browser
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 NEW = "winter otters under lamps"
@@ -26,7 +26,7 @@ def stolen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sign_in(password: str) -> Http:
-    http = Http()
+    http = browser()
     http.post("/sign-in", {"login": "desk", "password": password})
     return http
 
@@ -61,5 +61,5 @@ def test_a_password_that_is_in_no_list_is_left_alone(surgery):
 
 
 def test_a_wrong_password_of_the_list_marks_nobody(surgery, stolen):
-    Http().post("/sign-in", {"login": "doctor", "password": "not this one"})
+    browser().post("/sign-in", {"login": "doctor", "password": "not this one"})
     assert surgery.account("doctor").password_found_at is None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.cipher.derive import frame
-from confide.cipher.seal import LENGTH_BYTES, MIN_PADDED, OVERHEAD, SealingKey, padme
+from confide.cipher.seal import LENGTH_BYTES, MIN_PADDED, NONCE_BYTES, OVERHEAD, SEALED, SealingKey, padme
 from confide.errors import BrokenCells, SealBroken
 from confide.protect.columns.cells import Cells, Mask, Rows, offsets_of
 from confide.protect.columns.keyring import ColumnKeyring
@@ -177,7 +177,7 @@ def _seal(
             own = np.flatnonzero(padded == width)
             held = cells.codes if own.size == len(cells) else cells.codes[np.repeat(padded == width, lengths)]
             values = _slices(_padded(held, lengths[own], width))
-            groups[width] = own, _encode(key.seal_all(values, aad), version)
+            groups[width] = own, _encode(*key.seal_apart(values, aad), version)
     if len(groups) == 1:
         out[:] = next(iter(groups.values()))[1].reshape(-1)
         return
@@ -206,13 +206,16 @@ def _slices(matrix: NDArray[np.uint8]) -> list[bytes]:
     return [data[at : at + width] for at in range(0, len(data), width)]
 
 
-def _encode(sealed: list[bytes], version: int) -> NDArray[np.uint8]:
+def _encode(nonces: bytes, sealed: list[bytes], version: int) -> NDArray[np.uint8]:
     """Cells of one length, as rows of characters."""
-    width = _VERSION_BYTES + len(sealed[0])
+    head = _VERSION_BYTES + len(SEALED)
+    body = head + NONCE_BYTES
+    width = body + len(sealed[0])
     # Zeros up to a multiple of three, so that all rows go through base64 in one call; then cut off.
     data = np.zeros((len(sealed), width + -width % 3), np.uint8)
-    data[:, :_VERSION_BYTES] = np.frombuffer(version.to_bytes(_VERSION_BYTES, "big"), np.uint8)
-    data[:, _VERSION_BYTES:width] = np.frombuffer(b"".join(sealed), np.uint8).reshape(len(sealed), -1)
+    data[:, :head] = np.frombuffer(version.to_bytes(_VERSION_BYTES, "big") + SEALED, np.uint8)
+    data[:, head:body] = np.frombuffer(nonces, np.uint8).reshape(-1, NONCE_BYTES)
+    data[:, body:width] = np.frombuffer(b"".join(sealed), np.uint8).reshape(len(sealed), -1)
     text = binascii.b2a_base64(data.tobytes(), newline=False).translate(_TO_URL)
     made = np.empty((len(sealed), len(PREFIX) + (width * 4 + 2) // 3), np.uint8)
     made[:, : len(PREFIX)] = np.frombuffer(PREFIX, np.uint8)

@@ -14,12 +14,15 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Final
 
 from confide.errors import ConfideError, Unavailable
 from confide.protect.columns.keyring import ColumnKeyring
 from confide.protect.files.plan import Plan
-from confide.protect.files.source import Unit
+from confide.protect.files.slots import Slots
+from confide.protect.files.units import Unit
 from confide.protect.files.work import Answer, Worker
 from confide.protect.kms.file import FileKms
 
@@ -62,47 +65,70 @@ def work(
         for unit in units:
             yield unit.read, worker.do(unit.content)
         return
-    context = multiprocessing.get_context("spawn")
+    with closing(Slots(workers * (1 + AHEAD) + 1)) as slots:
+        yield from _share_out(units, plan, keyring, workers, slots)
+
+
+def _share_out(
+    units: Iterable[Unit], plan: Plan, keyring: ColumnKeyring, workers: int, slots: Slots
+) -> Generator[tuple[int, Answer]]:
     root = os.urandom(32)
-    wrapped = keyring.wrap(FileKms(root))
-    pool = ProcessPoolExecutor(workers, context, _begin, (plan, root, wrapped))
-    waiting: deque[tuple[int, Future[Answer]]] = deque()
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _begin, (plan, root, keyring.wrap(FileKms(root)), slots))
+    free = list(range(slots.count))
+    waiting: deque[_Sent] = deque()
     try:
         for unit in units:
-            waiting.append((unit.read, _submit(pool, unit)))
-            if len(waiting) > workers * (1 + AHEAD):
-                yield _take(waiting)
+            waiting.append(_send(pool, slots, free.pop(), unit))
+            if not free:
+                yield _take(waiting, slots, free)
         while waiting:
-            yield _take(waiting)
+            yield _take(waiting, slots, free)
     except BrokenProcessPool:
         raise Unavailable(_LOST) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _take(waiting: deque[tuple[int, Future[Answer]]]) -> tuple[int, Answer]:
-    read, future = waiting.popleft()
-    return read, future.result()
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A unit under way: how much of the file had been read with it, where it is, and what becomes of it."""
+
+    read: int
+    slot: int
+    future: Future[tuple[Answer, int | None]]
 
 
-def _submit(pool: ProcessPoolExecutor, unit: Unit) -> Future[Answer]:
+def _send(pool: ProcessPoolExecutor, slots: Slots, slot: int, unit: Unit) -> _Sent:
+    length = slots.put(slot, unit.content)
     # A terminal's Ctrl-C goes to all its processes. Workers must not hear it: they inherit the mask with
     # which they are started, and the pool starts them when it is given work.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return pool.submit(_work, unit.content)
+        sent = unit.content if length is None else length
+        return _Sent(unit.read, slot, pool.submit(_work, slot, sent))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _take(waiting: deque[_Sent], slots: Slots, free: list[int]) -> tuple[int, Answer]:
+    """The next answer; its content may lie in a slot, and stays there until the one after it is asked for."""
+    sent = waiting.popleft()
+    answer, length = sent.future.result()
+    free.append(sent.slot)
+    if length is not None:
+        answer = replace(answer, content=slots.get(sent.slot, length))
+    return sent.read, answer
+
+
 # In a worker
 
-_MINE: list[Worker] = []
+_MINE: list[tuple[Worker, Slots]] = []
 
 
-def _begin(plan: Plan, root: bytes, wrapped: bytes) -> None:
+def _begin(plan: Plan, root: bytes, wrapped: bytes, slots: Slots) -> None:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    _MINE.append(Worker(plan, ColumnKeyring.unwrap(FileKms(root), wrapped)))
+    _MINE.append((Worker(plan, ColumnKeyring.unwrap(FileKms(root), wrapped)), slots))
 
 
 def _end_with_parent() -> None:
@@ -112,9 +138,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(content: bytes) -> Answer:
+def _work(slot: int, sent: int | bytes) -> tuple[Answer, int | None]:
+    """Work on a unit in a slot, or that did not fit there; the answer goes the same way."""
+    worker, slots = _MINE[0]
     try:
-        return _MINE[0].do(content)
+        answer = worker.do(sent if isinstance(sent, bytes) else bytes(slots.get(slot, sent)))
+        length = slots.put(slot, answer.content)
+        return (answer if length is None else replace(answer, content=b"")), length
     except ConfideError:
         raise
     except Exception as problem:  # noqa: BLE001 - a traceback that goes back to the parent could show values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,10 +18,10 @@ from confide.protect.files.crowd import Crowd
 from confide.protect.files.judge import Evidence, Finding, judge
 from confide.protect.files.plan import reading
 from confide.protect.files.recipe import Recipe
-from confide.protect.files.sheets import Sheet, as_text, fits_text, open_sheet
-from confide.protect.files.source import BLOCK, Source
+from confide.protect.files.sheets import as_text, fits_text, open_sheet
+from confide.protect.files.source import Source
 
-SAMPLE: Final = 6000
+SAMPLE: Final = 12_000
 """Rows that are looked at, from all over the file."""
 _UNITS: Final = 12
 
@@ -60,7 +60,9 @@ def inspect(source: Source, now: datetime | None = None) -> Inspection:
         Invalid: The first line is no header.
     """
     check_header(source)
-    findings, rows = _judge(source, source.names, now)
+    findings, rows, broken = _judge(source, source.names, now)
+    if broken:
+        raise Invalid(f"{source.path}: a row {broken} (confide protect tells which one)")
     quasi = tuple(name for name, found in findings.items() if found.quasi)
     telling = {ColumnElement.BIRTH_DATE, ColumnElement.ZIP}
     with_dates = tuple(
@@ -81,7 +83,7 @@ def identifying(source: Source, names: Sequence[str]) -> dict[str, str]:
         Invalid: The first line is no header.
     """
     check_header(source)
-    findings, _ = _judge(source, names, None)
+    findings, _, _ = _judge(source, names, None)  # a row that cannot be read is told by the run itself
     return {name: found.what for name, found in findings.items() if found.identifies}
 
 
@@ -102,43 +104,67 @@ def check_header(source: Source) -> None:
         raise Invalid(f"the first line of {source.path} looks like data (the first line names the columns)")
 
 
-def _judge(source: Source, names: Sequence[str], now: datetime | None) -> tuple[dict[str, Finding], int]:
+def _judge(
+    source: Source, names: Sequence[str], now: datetime | None
+) -> tuple[dict[str, Finding], int, str]:  # fmt: skip
     year = (now or datetime.now(UTC)).year
-    values, nested, rows = _sample(source, names)
-    return {name: judge(Evidence(name, values[name], year, name in nested)) for name in names}, rows
+    sample = _sample(source, names)
+    findings = {
+        name: judge(Evidence(name, texts, year, name in sample.nested))
+        for name, texts in sample.texts.items()
+    }
+    return findings, sample.rows, sample.broken
 
 
-def _sample(source: Source, names: Iterable[str]) -> tuple[dict[str, list[str]], set[str], int]:
-    """Texts of some columns from all over a file, those that are nested, and how many rows were read."""
-    values: dict[str, list[str]] = {name: [] for name in names}
-    nested: set[str] = set()
-    if not values:
-        return values, nested, 0
-    units = max(1, source.size // BLOCK)
-    step = max(1, units // _UNITS)
-    most = SAMPLE // max(1, min(units, _UNITS))
+@dataclass(slots=True)
+class _Sample:
+    """Rows from all over a file.
+
+    Attributes:
+        texts: By column, without nulls and empty ones.
+        nested: Columns of lists or objects.
+        rows: How many rows were looked at.
+        broken: What is wrong with a row of which nobody knows which one it is.
+    """
+
+    texts: dict[str, list[str]]
+    nested: set[str] = field(default_factory=set)
+    rows: int = 0
+    broken: str = ""
+
+
+def _sample(source: Source, names: Iterable[str]) -> _Sample:
+    sample = _Sample({name: [] for name in names})
+    if not sample.texts:
+        return sample
     how, rows = reading(source), 0
-    for unit in source.units(step):
+    for at, unit in enumerate(source.units(source.size // _UNITS)):
         try:
             sheet = open_sheet(unit.content, how)
         except BrokenRow as problem:
-            if step == 1:
+            if unit.number == at:
                 raise BrokenRow(rows + problem.row, problem.reason) from None
-            continue  # which row of the file it is, only a run over all of it can tell
-        for name in values:
+            sample.broken = problem.reason
+            continue
+        for name, texts in sample.texts.items():
             column = sheet.column(name)
             if not fits_text(column.type):
-                nested.add(name)
-            values[name] += _texts(column, most)
-        rows += _looked_at(sheet, most)
-    nested |= getattr(source, "nested", frozenset()) & values.keys()
-    return values, nested, rows
+                sample.nested.add(name)
+            texts.extend(_texts(column))
+        rows += len(sheet)
+        sample.rows += len(_places(len(sheet)))
+    sample.nested |= getattr(source, "nested", frozenset()) & sample.texts.keys()
+    return sample
 
 
-def _texts(column: pa.Array, most: int) -> list[str]:
-    """The texts of at most *most* rows, evenly taken, without nulls and empty ones."""
-    step = max(1, -(-len(column) // most))
-    taken = column.take(pa.array(range(0, len(column), step)))
+def _places(rows: int) -> range:
+    """Which rows of a unit are looked at."""
+    return range(0, rows, max(1, -(-rows * _UNITS // SAMPLE)))
+
+
+def _texts(column: pa.Array) -> list[str]:
+    """The texts of some rows, evenly taken, without nulls and empty ones."""
+    taken = column.take(pa.array(_places(len(column)), pa.int64()))
     taken = taken.filter(pc.is_valid(taken))
     texts: list[str] = []
     if fits_text(taken.type):
@@ -146,10 +172,6 @@ def _texts(column: pa.Array, most: int) -> list[str]:
     else:
         texts = [_json(value) for value in taken.to_pylist()]
     return [text for each in texts if (text := each.strip())]
-
-
-def _looked_at(sheet: Sheet, most: int) -> int:
-    return len(range(0, len(sheet), max(1, -(-len(sheet) // most))))
 
 
 def _json(value: Any) -> str:

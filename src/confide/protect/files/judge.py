@@ -151,6 +151,11 @@ def _written(evidence: Evidence) -> Finding | None:
     return None
 
 
+def _sealed_already(evidence: Evidence) -> Finding | None:
+    fits = evidence.share(shapes.is_sealed)
+    return Finding("sealed already", fits) if fits >= MOST else None
+
+
 def _uuid(evidence: Evidence) -> Finding | None:
     fits = evidence.share(shapes.is_uuid)
     if fits < MOST:
@@ -322,7 +327,8 @@ def _number(evidence: Evidence) -> Finding | None:
 
 
 _RULES: Final[tuple[Callable[[Evidence], Finding | None], ...]] = (
-    _nested, _written, _uuid, _date, _named_number, _zip, _bare_number, _class, _place, _name, _text, _number,
+    _sealed_already, _nested, _written, _uuid, _date, _named_number, _zip, _bare_number, _class, _place,
+    _name, _text, _number,
 )  # fmt: skip
 
 

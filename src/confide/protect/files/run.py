@@ -239,6 +239,7 @@ def _write(
                 rows += answer.rows
                 if not wrong:
                     sink.add(answer.content)
+                    target.push()
                 if tell is not None:
                     tell(read, rows)
     except BrokenRow as problem:

@@ -19,6 +19,7 @@ _NOT_DIGITS: Final = re.compile(r"[ .()+-]")
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _NPI_PREFIX: Final = 24
 
+is_sealed: Final[Test] = re.compile(r"sealed:[A-Za-z0-9_-]{100,}").fullmatch
 is_email: Final[Test] = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}").fullmatch
 is_uuid: Final[Test] = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}").fullmatch
 is_url: Final[Test] = re.compile(r"(https?|ftp)://\S+", re.IGNORECASE).fullmatch

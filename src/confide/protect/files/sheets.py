@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from confide.errors import Invalid
 from confide.protect.files import delimited, lines
 from confide.protect.files.formats import Form
-from confide.protect.files.source import SEPARATORS, pack, read_json, unpack
+from confide.protect.files.texts import SEPARATORS, read_json
+from confide.protect.files.units import pack, unpack
 
 JSON: Final = "json"
 """The type of a column whose texts are JSON values as they were written."""

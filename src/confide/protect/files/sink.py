@@ -13,7 +13,8 @@ from confide.protect.files import delimited
 from confide.protect.files.formats import Form, is_packed
 from confide.protect.files.place import Place
 from confide.protect.files.sheets import Writing
-from confide.protect.files.source import SEPARATORS, unpack
+from confide.protect.files.texts import SEPARATORS
+from confide.protect.files.units import unpack
 
 ROW_GROUP: Final = 1 << 16
 """Rows of a row group of Parquet: enough for readers, few enough to be held while they come."""
@@ -22,8 +23,8 @@ ROW_GROUP: Final = 1 << 16
 class Sink(Protocol):
     """Takes what workers have made."""
 
-    def add(self, content: bytes) -> None:
-        """Write a unit."""
+    def add(self, content: bytes | memoryview) -> None:
+        """Write a unit; what it looks at may change afterwards."""
 
     def close(self) -> None:
         """Write what ends the file."""
@@ -60,7 +61,7 @@ class _Text:
             self._file = self._packed
         self._file.write(head)
 
-    def add(self, content: bytes) -> None:
+    def add(self, content: bytes | memoryview) -> None:
         self._file.write(content)
 
     def close(self) -> None:
@@ -81,8 +82,8 @@ class _Parquet:
             write_statistics=[name for name in schema.names if name not in random],
         )
 
-    def add(self, content: bytes) -> None:
-        batch = unpack(content)
+    def add(self, content: bytes | memoryview) -> None:
+        batch = unpack(bytes(content))  # what lies in a slot does not stay there
         self._held.append(batch)
         self._rows += batch.num_rows
         if self._rows >= ROW_GROUP:
@@ -104,7 +105,7 @@ class _Arrow:
         opener = pa.ipc.new_file if how.form is Form.ARROW else pa.ipc.new_stream
         self._writer = opener(file, how.schema)
 
-    def add(self, content: bytes) -> None:
+    def add(self, content: bytes | memoryview) -> None:
         self._writer.write_batch(unpack(content))
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ class Answer:
     """
 
     rows: int
-    content: bytes = field(default=b"", repr=False)
+    content: bytes | memoryview = field(default=b"", repr=False)
     wrong: Mapping[str, Wrong] = field(default_factory=dict)
 
 

@@ -31,7 +31,10 @@ _TOGETHER: Final = timedelta(minutes=5)
 _SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value, Action.EXPORT.value})
 # An import or an export is about a thousand people in a minute, and is one act.
 _OF_MANY: Final = frozenset({Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value})
-_VERBS: Final = {
+_ALL: Final = tuple(action.value for action in Action)
+"""Who came and went is told on a page of its own: ``entrances``."""
+
+_VERBS: Final[dict[str, str]] = {
     Action.READ: "Opened",
     Action.SEARCH: "Found",
     Action.REVEAL: "Uncovered",
@@ -109,15 +112,17 @@ def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         parse_id(patient)
     now = system().clock()
     grant = decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, (), now)
-    before = _number(request.GET.get("before", ""))
+    before = page_number(request.GET.get("before", ""))
     about, by = patient or None, actor or None
-    lines = system().journal.read(grant, now, patient=about, actor=by, before=before, limit=LIMIT)
+    lines = system().journal.read(
+        grant, now, patient=about, actor=by, before=before, actions=_ALL, limit=LIMIT
+    )
     acts, more = _acts(visitor, lines)
     context = {
         "today": _today(grant, now, lines if not (patient or actor or before) else []),
         "acts": acts,
         "more": more,
-        "staff": _staff(visitor.actor.practice),
+        "staff": actors_of(visitor.actor.practice),
         "patient": patient,
         "stand_in": _stand_ins(visitor, [patient]).get(patient, "") if patient else "",
         "actor": actor,
@@ -126,7 +131,8 @@ def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     return show(request, visitor, "pages/journal.html", context)
 
 
-def _number(text: str) -> int | None:
+def page_number(text: str) -> int | None:
+    """Read the id of the entry before which a page begins; None where the newest are asked for."""
     if not text:
         return None
     if not text.isdigit() or len(text) > 18:
@@ -152,7 +158,7 @@ def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
             groups.append(group)
         group.append(line)
     oldest = min((line.id for group in groups for line in group), default=0)
-    names = _actors(group[0].entry.actor for group in groups)
+    names = actor_names(group[0].entry.actor for group in groups)
     about = [{line.entry.patient for line in group if line.entry.patient} for group in groups]
     stand_ins = _stand_ins(visitor, {min(people) for people in about if len(people) == 1})
     return [_act(group, names, stand_ins) for group in groups], oldest if rest else 0
@@ -174,7 +180,7 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
         who=names.get(entry.actor, "Confide" if entry.actor_kind == "system" else "Unknown login"),
         actor=entry.actor,
         role=ROLE_LABELS.get(Role(entry.role), entry.role),
-        verb=_STEPS.get(entry.resource_type) or _VERBS.get(Action(entry.action), entry.action),
+        verb=_STEPS.get(entry.resource_type) or _VERBS.get(entry.action, entry.action),
         purpose=Purpose(entry.purpose).label,
         patient=patient,
         people=len(people),
@@ -195,13 +201,15 @@ def _element(element: Element, form: str, action: str) -> str:
     return f"{label} (asked by)" if form == Form.SEARCHED and action == Action.SEARCH else label
 
 
-def _actors(ids: Iterable[str]) -> dict[str, str]:
+def actor_names(ids: Iterable[str]) -> dict[str, str]:
+    """What people read for accounts and clients, by id."""
     wanted = set(ids)
     people = dict(Account.objects.filter(pk__in=wanted).values_list("pk", "display_name"))
     return people | dict(Client.objects.filter(pk__in=wanted).values_list("pk", "name"))
 
 
-def _staff(practice: str) -> list[tuple[str, str]]:
+def actors_of(practice: str) -> list[tuple[str, str]]:
+    """Ids and names of those who may act in a practice, by name."""
     rows = Membership.objects.filter(practice=practice).values_list("account", "account__display_name")
     clients = Client.objects.filter(practice=practice).values_list("pk", "name")
     return sorted({*rows, *clients}, key=lambda pair: pair[1])
@@ -231,7 +239,7 @@ def _today(grant: Grant, now: datetime, newest: Sequence[Line]) -> Today:
     logins: set[str] = set()
     hours: dict[int, set[str]] = {hour: set() for hour in range(24)}
     whole = True
-    lines = newest or system().journal.read(grant, now, limit=LIMIT)
+    lines = newest or system().journal.read(grant, now, actions=_ALL, limit=LIMIT)
     for page in range(1, _PAGES + 1):
         for line in lines:
             e = line.entry
@@ -242,7 +250,7 @@ def _today(grant: Grant, now: datetime, newest: Sequence[Line]) -> Today:
         whole = len(lines) < LIMIT or lines[-1].entry.at < start
         if whole or page == _PAGES:
             break
-        lines = system().journal.read(grant, now, before=lines[-1].id, limit=LIMIT)
+        lines = system().journal.read(grant, now, before=lines[-1].id, actions=_ALL, limit=LIMIT)
     columns = [(f"{hour:02d}", len(seen)) for hour, seen in hours.items()]
     picture = svg.columns("People whose records were opened, by hour (UTC)", "people", columns)
     return Today(len(people), len(logins), whole, picture, columns)

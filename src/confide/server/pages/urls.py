@@ -5,7 +5,7 @@ from __future__ import annotations
 from allauth.account import views as allauth
 from django.urls import include, path
 
-from confide.server.pages import chart, finder, front, journal, reveal
+from confide.server.pages import chart, entrances, finder, front, journal, reveal, sessions
 
 _PAGES = [
     path("", front.front, name="front"),
@@ -15,6 +15,8 @@ _PAGES = [
     path("patients/<str:patient>", chart.chart, name="chart"),
     path("patients/<str:patient>/reveal", reveal.reveal, name="reveal"),
     path("journal", journal.journal, name="journal"),
+    path("journal/sign-ins", entrances.entrances, name="entrances"),
+    path("sessions", sessions.sessions, name="sessions"),
 ]
 urlpatterns = [
     path("", include((_PAGES, "pages"))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, Final, ParamSpec
 
 from django.conf import settings
@@ -21,6 +21,7 @@ from confide.access.models import Account, Membership
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import ConfideError
 from confide.protect.elements import Element
+from confide.server import keeper
 from confide.server.apps import system
 from confide.server.pages import svg, troubles
 
@@ -160,7 +161,14 @@ def show(
     request: HttpRequest, visitor: Visitor, template: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     """Render a page with what every page shows: who is signed in, and what it has cost today."""
-    return render(request, template, {"visitor": visitor, "ring": ring(visitor), **context}, status=status)
+    every = {
+        "visitor": visitor,
+        "ring": ring(visitor),
+        # Asked by whole pages only: a part has no place for them.
+        "new_devices": partial(keeper.unconfirmed, request),
+        "is_new_here": partial(keeper.is_new_here, request),
+    }
+    return render(request, template, {**every, **context}, status=status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,129 @@
+"""Ten thousand stolen pairs are tried from a few addresses, and people of the clinic come to work meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from confide.access import attempts
+from confide.access.attempts import Outcome
+from confide.access.entrances import Attempt, Device, Session
+from confide.audit.models import JournalEntry
+from tests.server.crowd import Clock, Page, everything_stored, follow, hash_cheaply, hire, proof_of
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
+TRIES, VALID = 10_000, 100
+ATTACKERS = ("203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
+CLINIC = "198.51.100.20"
+OWN = "four otters in the lamplight"
+
+
+@pytest.fixture
+def clock(monkeypatch, system):
+    clock = Clock()
+    follow(monkeypatch, clock)
+    hash_cheaply(monkeypatch)
+    return clock
+
+
+@dataclass
+class Stuffer:
+    """A program that looks like browsers, has fetched the page, and sends every ticket that it is given."""
+
+    clock: Clock
+    pages: list[Page] = field(default_factory=lambda: [Page(address) for address in ATTACKERS])
+    proofs: dict[str, str] = field(default_factory=dict)
+    came_in: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    def run(self, pairs: list[tuple[str, str]], pause: float) -> None:
+        for number, (name, password) in enumerate(pairs):
+            page = self.pages[number % len(self.pages)]
+            answer = page.send(name, password, self.proofs.pop(page.address, ""))
+            self.clock.advance(seconds=pause)
+            if answer.status_code == 302:
+                self.came_in.append(name)
+                page.leave()
+            elif answer.status_code in {429, 403}:
+                self.refused += 1
+                self.proofs[page.address] = proof_of(answer)
+
+
+def stolen(practice) -> list[tuple[str, str]]:
+    """Ten thousand pairs, each hundredth of them good here."""
+    pairs = [(f"stuffed{n}@elsewhere.example", f"canary-password-{n}") for n in range(TRIES)]
+    hire(practice, dict(pairs[:: TRIES // VALID]))
+    shift = TRIES // VALID // 2
+    return pairs[shift:] + pairs[:shift]
+
+
+def test_ten_thousand_tries_within_the_hour(practice, clock, capfd):
+    pairs = stolen(practice)
+    hire(practice, {"known": OWN, "new": OWN})
+    known = Page(CLINIC)
+    assert known.sign_in("known", OWN, clock)
+    Device.objects.update(first_at=clock() - timedelta(days=30))
+    inside = Page(ATTACKERS[0])
+    assert inside.sign_in("known", OWN, clock), "somebody whose provider gives them the attacker's address"
+    stuffer = Stuffer(clock)
+    arrivals = 0
+    for begin in range(0, TRIES, 1000):
+        stuffer.run(pairs[begin : begin + 1000], 0.36)
+        for page in (known, inside):
+            page.leave()
+            answer = page.send("known", OWN)
+            assert answer.status_code == 302, "a known device never waits for what others do"
+            arrivals += 1
+        assert Page(CLINIC).sign_in("new", OWN, clock), "a new device at the clinic waits seconds at most"
+        arrivals += 1
+    stolen_now = Session.objects.filter(network__in=[attempts.tag_network(a) for a in ATTACKERS])
+    held = stolen_now.exclude(account__username="known").count()
+    looked_at = Attempt.objects.filter(outcome__in=[Outcome.FAILED, Outcome.PASSED]).count()
+    print(
+        f"\n{TRIES:,} tries with {VALID} valid pairs from {len(ATTACKERS)} addresses: {stuffer.refused:,} turned away"
+        f" unread, {len(stuffer.came_in)} came in, {held} still in at the end; {arrivals} of {arrivals} honest arrivals"
+        f" came in; {looked_at} passwords hashed"
+    )
+    assert len(stuffer.came_in) <= 4
+    assert held == 0
+    assert looked_at < 250
+    rules = {entry.resource_id.split(":")[0] for entry in JournalEntry.objects.filter(action="sign-in-stopped")}
+    assert {"network", "storm"} <= rules
+    told = JournalEntry.objects.filter(action__startswith="sign-in").count()
+    assert told < 500, "a flood does not fill the journal"
+    said = capfd.readouterr()
+    written = "\n".join((*everything_stored(), said.err))
+    good = {name for name, _ in pairs[:: 1] if int(name.split("@")[0][7:]) % (TRIES // VALID) == 0}
+    for name, password in pairs:
+        assert password not in written
+        assert name in good or name not in written
+    print(said.out[-400:])
+
+
+def test_a_patient_program_gets_little_further(practice, clock):
+    """It keeps every wait and sends every ticket, for a whole day."""
+    pairs = stolen(practice)
+    stuffer = Stuffer(clock)
+    end = clock() + timedelta(days=1)
+    for number, (name, password) in enumerate(pairs):
+        page = stuffer.pages[number % len(ATTACKERS)]
+        answer = page.send(name, password)
+        for _ in range(3):
+            if answer.status_code != 429:
+                break
+            clock.advance(seconds=int(answer["Retry-After"]) / len(ATTACKERS))
+            answer = page.send(name, password, proof_of(answer))
+        if answer.status_code == 302:
+            stuffer.came_in.append(name)
+            page.leave()
+        stuffer.refused += answer.status_code == 403
+        clock.advance(seconds=5)
+        if clock() > end or stuffer.refused > 100:
+            break
+    held = Session.objects.count()
+    print(f"\npatient: {number:,} names, {len(stuffer.came_in)} came in, {held} still in")
+    assert stuffer.refused > 100
+    assert len(stuffer.came_in) <= 4
+    assert held == 0
