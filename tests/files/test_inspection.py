@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+import uuid
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -127,6 +128,7 @@ BY_VALUE: dict[str, tuple[Callable[[], str], str]] = {
     "text": (lambda: " ".join(CHANCE.choices(WORDS, k=12)), "text"),
     "text with a phone number": (lambda: CHANCE.choice(["ok", "ok", "call 617-555-0123"]), "text"),
     "member id": (lambda: f"{CHANCE.choice('ABCXYZ')}{number(10**8, 10**9 - 1)}", "identifier"),
+    "uuid": (lambda: str(uuid.UUID(int=CHANCE.getrandbits(128))), "identifier"),
     "address of a machine": (lambda: ".".join(number(0, 255) for _ in range(4)), "identifier"),
     "web address": (lambda: f"https://example.org/u/{number(1, 10**6)}", "identifier"),
     "sex": (lambda: CHANCE.choice("MFU"), "keep"),
@@ -173,6 +175,7 @@ BY_NAME: list[tuple[str, Callable[[], str], str]] = [
     ("home_phone", lambda: number(10**6, 10**7 - 1), "phone"),
     ("DateOfBirth", lambda: day(2019, 2025).isoformat(), "birth-date"),
     ("dob", lambda: day(1930, 2000).strftime("%Y%m%d"), "birth-date"),
+    ("FIRST", lambda: CHANCE.choice(["Zyx71", "Quorth3", "Ufnal22"]), "name"),
     ("last_name", lambda: CHANCE.choice(["Zyx", "Quorth", "Ufnal"]), "name"),
     ("city", lambda: CHANCE.choice(["Bangor", "Riverbend"]), "address"),
     ("lat", lambda: f"{CHANCE.random() * 90:.5f}", "address"),

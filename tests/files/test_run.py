@@ -29,7 +29,9 @@ from confide.errors import (
     Unknown,
 )
 from confide.protect.files import run
+from confide.protect.files.crew import count_workers
 from confide.protect.files.recipe import Recipe, treat
+from confide.protect.files.slots import SIZE
 from tests.files.tables import COLUMNS, NAMES, PEOPLE, protect, read, read_recipe, recipe_of, reveal, write
 from tests.files.tables import without_nulls as plain
 
@@ -498,3 +500,25 @@ def test_the_recipe_beside_belongs_to_the_file(tmp_path, keyring, monkeypatch) -
     with pytest.raises(KeyboardInterrupt):
         protect(source, tmp_path / "new.csv", keyring)
     assert not (tmp_path / "new.csv").exists()
+
+
+def test_what_does_not_fit_into_shared_memory_goes_through_a_pipe(tmp_path, keyring) -> None:
+    long = "x" * (SIZE + 1)
+    (tmp_path / "in.csv").write_text(f"name,n\nAnn,1\n{long},2\nBen,3\n")
+    protect(tmp_path / "in.csv", tmp_path / "out.csv", keyring, {"name": "name", "n": "keep"}, workers=2)
+    reveal(tmp_path / "out.csv", tmp_path / "back.csv", keyring, workers=1)
+    assert (tmp_path / "back.csv").read_bytes() == (tmp_path / "in.csv").read_bytes()
+
+
+def test_a_row_without_an_end_is_refused(tmp_path, keyring, monkeypatch) -> None:
+    monkeypatch.setattr("confide.protect.files.texts.LONGEST_ROW", 1 << 18)
+    (tmp_path / "in.csv").write_text('name,n\n"Ann,1\n' + "Ben,2\n" * 200_000)
+    with pytest.raises(Invalid, match="never closed"):
+        protect(tmp_path / "in.csv", tmp_path / "out.csv", keyring, {"name": "name", "n": "keep"})
+
+
+def test_small_files_need_no_workers() -> None:
+    assert count_workers(None, 1000) == 0
+    assert count_workers(3, 1000) == 3
+    assert count_workers(-1, 1 << 40) == 0
+    assert 0 <= count_workers(None, 1 << 40) <= 8

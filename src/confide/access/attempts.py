@@ -40,6 +40,9 @@ class Kind(StrEnum):
     CLIENT = "client"
 
 
+_PEOPLES: Final = (Kind.PASSWORD, Kind.CHANGE, Kind.CODE)
+
+
 class Outcome(StrEnum):
     """How a try ended."""
 
@@ -221,17 +224,21 @@ def _count(entrant: Entrant, now: datetime, *, proved: bool) -> Facts:
         return Facts({Rule.CLIENT: _of_clients(entrant, now)})
     counts: dict[Rule, Count] = {}
     if entrant.device:
-        mine = _failures(Rule.DEVICE, now).filter(account=entrant.account, device=entrant.device)
+        mine = _failures(Rule.DEVICE, now, account=entrant.account, device=entrant.device)
         counts[Rule.DEVICE] = _total(mine)
         facts = Facts(counts, known=True)
         if _trusted(facts):
             return facts
-    strangers = {rule: _failures(rule, now).filter(device="") for rule in RULES}
-    counts[Rule.ACCOUNT] = _total(strangers[Rule.ACCOUNT].filter(account=entrant.account))
-    spread = strangers[Rule.SPREAD].filter(account=entrant.account)
+    here = _failures(Rule.NETWORK, now, network=entrant.network, device="")
+    counts[Rule.NETWORK] = _distinct(here, "account")
+    home = _is_home(entrant.network, now)
+    refused = Facts(counts, known=bool(entrant.device), home=home)
+    if ladder.judge(refused, now).rung is Rung.REFUSED:
+        return refused  # nothing else can change it, and a flood is turned away at little cost
+    counts[Rule.ACCOUNT] = _total(_failures(Rule.ACCOUNT, now, account=entrant.account, device=""))
+    spread = _failures(Rule.SPREAD, now, account=entrant.account, device="")
     counts[Rule.SPREAD] = _distinct(spread, "network")
-    counts[Rule.NETWORK] = _distinct(strangers[Rule.NETWORK].filter(network=entrant.network), "account")
-    counts[Rule.STORM] = _distinct(strangers[Rule.STORM], "account")
+    counts[Rule.STORM] = _distinct(_failures(Rule.STORM, now, device=""), "account")
     since = now - RULES[Rule.UNASKED].window
     unasked = Attempt.objects.filter(network=entrant.network, at__gt=since, outcome=Outcome.UNASKED)
     counts[Rule.UNASKED] = Count(unasked.aggregate(n=Sum("tries"))["n"] or 0)
@@ -239,16 +246,15 @@ def _count(entrant: Entrant, now: datetime, *, proved: bool) -> Facts:
     return Facts(
         counts,
         known=bool(entrant.device),
-        home=_is_home(entrant.network, now),
+        home=home,
         accounts=Account.objects.count(),
         proved=proved,
     )
 
 
-def _failures(rule: Rule, now: datetime) -> QuerySet[Attempt]:
-    since = now - RULES[rule].window
-    return Attempt.objects.filter(at__gt=since, outcome=Outcome.FAILED, settled=False).exclude(
-        kind=Kind.CLIENT
+def _failures(rule: Rule, now: datetime, **where: str) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(
+        at__gt=now - RULES[rule].window, outcome=Outcome.FAILED, settled=False, kind__in=_PEOPLES, **where
     )
 
 
@@ -315,13 +321,10 @@ def _turn_away(entrant: Entrant, outcome: Outcome, now: datetime) -> None:
     rows = Attempt.objects.filter(
         network=entrant.network, outcome=outcome, kind=entrant.kind, at__gt=now - _TOGETHER
     )
-    row = rows.order_by("-at").first()
-    if row is not None:
-        Attempt.objects.filter(pk=row.pk).update(tries=F("tries") + 1)
-        return
-    Attempt.objects.create(
-        at=now, kind=entrant.kind, account="", network=entrant.network, device="", outcome=outcome
-    )
+    if not rows.update(tries=F("tries") + 1):
+        Attempt.objects.create(
+            at=now, kind=entrant.kind, account="", network=entrant.network, device="", outcome=outcome
+        )
 
 
 _OF_NETWORK: Final = frozenset({Rule.NETWORK, Rule.UNASKED, Rule.TOOL, Rule.QUEUE, Rule.CLIENT})

@@ -102,6 +102,8 @@ def answer(
     """
     tellings = [plan(item) for item in items]
     paid = _pay(journal, grant, now, tellings)
+    unpaid = any(t.problem is None and not covered for t, covered in zip(tellings, paid, strict=True))
+    spent = budget.explain(grant, now) if unpaid else ""
     answers: list[_Result | ConfideError] = []
     for item, telling, covered in zip(items, tellings, paid, strict=True):
         if telling.problem is not None:
@@ -109,7 +111,7 @@ def answer(
         elif covered:
             answers.append(attempt(lambda item=item, telling=telling: act(item, telling)))  # type: ignore[misc]
         else:
-            answers.append(BudgetSpent("the exposure budget does not cover this"))
+            answers.append(BudgetSpent(spent))
     return answers
 
 

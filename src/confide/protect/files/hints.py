@@ -53,6 +53,8 @@ def hints(name: str) -> frozenset[Hint]:
     words = [word.lower() for word in _WORDS.findall(name)]
     words += [first + second for first, second in pairwise(words)]
     found = {_OF[word] for word in words if word in _OF}
+    if words in (["first"], ["last"]):
+        found.add(Hint.NAME)
     if Hint.NAME in found and _THINGS.intersection(words):
         found.discard(Hint.NAME)
     return frozenset(found)

@@ -160,13 +160,10 @@ def _uuid(evidence: Evidence) -> Finding | None:
     fits = evidence.share(shapes.is_uuid)
     if fits < MOST:
         return None
-    note = "random, but the same person's everywhere it stands"
-    person = bool(evidence.hints & {Hint.PERSON, Hint.MRN, Hint.MEMBER_ID})
-    if not person:
-        return Finding("UUID", fits, note="links to other tables with it")
     alphabet = _HEX.upper() if any(value != value.lower() for value in evidence.values) else _HEX
     treatment = Treatment(ColumnElement.IDENTIFIER, Method.FF1, alphabet)
-    return Finding("UUID of a person", fits, treatment, identifies=True, note=note)
+    note = "random, but the same wherever it stands: it links tables"
+    return Finding("UUID", fits, treatment, identifies=True, note=note)
 
 
 def _date(evidence: Evidence) -> Finding | None:
@@ -278,7 +275,7 @@ def _place(evidence: Evidence) -> Finding | None:
 
 def _name(evidence: Evidence) -> Finding | None:
     words = evidence.share(shapes.is_word)
-    if Hint.NAME in evidence.hints and evidence.share(shapes.has_digit) < _SOME:
+    if Hint.NAME in evidence.hints and evidence.share(shapes.is_wordlike) >= _SOME:
         return _as(evidence, ColumnElement.NAME, "name", words)
     known = evidence.share(shapes.has_known_name)
     likely = words >= MOST and known >= 0.3 and evidence.distinct > min(_FEW, len(evidence.values) // 2)

@@ -37,7 +37,7 @@ is_zip_bare: Final[Test] = re.compile(r"\d{5}(-?\d{4})?").fullmatch
 is_zip_plus: Final[Test] = re.compile(r"\d{5}-\d{4}").fullmatch
 is_number: Final[Test] = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?").fullmatch
 is_whole: Final[Test] = re.compile(r"\d+").fullmatch
-has_digit: Final[Test] = re.compile(r"\d").search
+is_wordlike: Final[Test] = re.compile(r"[^\W\d_]").match
 is_word: Final[Test] = re.compile(r"[^\W\d_]+([ .,'’-]+[^\W\d_]+){0,4}\.?").fullmatch
 is_identifier: Final[Test] = re.compile(r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9 ./_#:-]{3,40}").fullmatch
 is_street: Final[Test] = re.compile(

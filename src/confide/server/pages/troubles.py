@@ -41,7 +41,8 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
             403,
             "Your exposure budget does not cover this, so nothing was uncovered.",
             "What you have already uncovered stays yours to open. Ask a colleague, or wait: the budget "
-            "looks back over one hour and one day.",
+            "looks back over one hour, one day and 30 days. The privacy officer or practice manager can "
+            "raise it for some hours; they also know whether the whole practice has reached its ceiling.",
         ),
     ),
     (
