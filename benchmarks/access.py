@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 from benchmarks import Figure, LeftOut, benchmark, percentiles
@@ -26,7 +28,7 @@ from confide.wiring import utc_now
 
 name, each, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 actor = act_as_client(Client.objects.get(name=name), "token")
-journal, took, deciding = Journal(), [], []
+journal, took = Journal(), []
 print("ready", flush=True)
 sys.stdin.readline()
 for i in range(each):
@@ -71,9 +73,8 @@ def _register() -> str:
     return vendor
 
 
-def _run(pause: float) -> list[float]:
-    import os
-
+def _run(pause: float) -> tuple[list[float], float]:
+    """Milliseconds of each commit; seconds of all together."""
     words = [sys.executable, "-c", _CLIENT]
     more = {"CONFIDE_CLIENT_CEILING_PATIENTS": str(10**6)}
     clients = [
@@ -89,18 +90,22 @@ def _run(pause: float) -> list[float]:
     for client in clients:
         client.stdin.write("\n")
         client.stdin.flush()
+    begun = time.perf_counter()
     times: list[float] = []
     for client in clients:
         said, _ = client.communicate()
         times += json.loads(said)
-    return times
+    return times, time.perf_counter() - begun
 
 
 @benchmark
 def exposure_budget() -> Iterator[Figure]:
+    """Eight processes, each with another program: at a pace that no desk reaches, and as fast as they go."""
     vendor = _register()
-    for pause, words in ((0.05, "20 a second each"), (0.0, "as fast as they go")):
-        cut = percentiles(_run(pause))
-        what = f"budget spend + journal commit, {vendor}, {CLIENTS} clients, {words}"
-        yield Figure(f"{what}, p50", cut[50], "ms")
-        yield Figure(f"{what}, p99", cut[99], "ms", target=15)
+    what = f"budget spend + journal commit, {vendor}, {CLIENTS} clients"
+    cut = percentiles(_run(0.05)[0])
+    yield Figure(f"{what} at some 20 a second each, p50", cut[50], "ms")
+    yield Figure(f"{what} at some 20 a second each, p99", cut[99], "ms", target=15)
+    times, took = _run(0.0)
+    yield Figure(f"{what} as fast as they go", len(times) / took, "commits/s")
+    yield Figure(f"{what} as fast as they go, p99", percentiles(times)[99], "ms")

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -317,6 +318,20 @@ def test_a_month_is_well_below_thirty_days():
     for limits in budget.LIMITS.values():
         assert limits.month.patients <= limits.day_patients * 15
         assert limits.month.units <= limits.day_units * 15
+
+
+def test_the_documented_limits_are_the_limits():
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    rows = {}
+    for roles, *numbers in re.findall(
+        r"^\| (`[^|]+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE
+    ):
+        rows |= {role: tuple(map(int, numbers)) for role in re.findall(r"`(\w+)`", roles)}
+    assert rows == {
+        role.value: (limits.day_patients, limits.hour_patients, limits.month.patients, limits.day_units)
+        for role, limits in budget.LIMITS.items()
+        if role is not Role.SYSTEM
+    }
 
 
 def test_what_is_older_than_thirty_days_is_removed(desk, client_row):

@@ -97,7 +97,7 @@ def test_a_large_house_may_fail_more_before_it_is_a_storm():
         ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", False),
         ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1", False),
         ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/139.0.0.0 Safari/537.36 Edg/139", False),
-        ("Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/139.0 Safari/537.36", False),
+        ("Mozilla/5.0 (X11) AppleWebKit/537.36 HeadlessChrome/139.0 Safari/537.36", False),
     ],
 )
 def test_programs_that_say_so_are_told_from_browsers(agent, tool):

@@ -65,7 +65,7 @@ def test_it_ends_when_it_was_said_to(desk, membership, practice, second):
     assert seen(desk, NOW) == 3 * LIMITS.hour_patients
     with pytest.raises(BudgetSpent):
         budget.spend(grant_at(desk, end), page(1, 5000), end)
-    budget.spend(grant_at(desk, end), page(60), end)  # who was seen today may be seen again, in the hour's limit
+    budget.spend(grant_at(desk, end), page(60), end)  # seen today, so seen again, in the hour's limit
 
 
 def test_several_do_not_multiply(desk, membership, practice, second):

@@ -31,7 +31,7 @@ def begin(account, token="", when=NOW, address="192.0.2.7"):
     ("agent", "name"),
     [
         (FIREFOX, "Firefox on Windows"),
-        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/139.0 Safari/537.36 Edg/139", "Edge on Windows"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/139.0 Edg/139", "Edge on Windows"),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) Version/18 Safari/605.1.15", "Safari on macOS"),
         ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/604.1", "Safari on an iPhone"),
         ("<script>alert(1)</script>", "A browser"),
@@ -53,7 +53,7 @@ def test_the_first_device_is_no_news_and_the_second_is(account):
     assert [each.pk for each in sessions.unconfirmed(account, first.session.device_id)] == [
         second.session.device_id
     ]
-    assert sessions.unconfirmed(account, second.session.device_id) == [], "a new device is not asked about itself"
+    assert sessions.unconfirmed(account, second.session.device_id) == [], "it asks about itself"
 
 
 def test_only_an_older_device_gives_its_word(account):

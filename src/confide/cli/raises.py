@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from confide.cli import installation, person, show
-from confide.errors import Unknown
+from confide.errors import Misconfigured
 
 if TYPE_CHECKING:
     from confide.access.models import Account, Client
@@ -63,7 +63,7 @@ def raise_person(args: argparse.Namespace) -> int:
 
     found = Account.objects.filter(username=args.name.lower()).first()
     if found is None:
-        raise Unknown("there is no such person (see confide staff list)")
+        raise Misconfigured("there is no such person (see confide staff list)")
     return _raise(args, found, f"{found.display_name} ({found.username})")
 
 
@@ -74,7 +74,7 @@ def raise_program(args: argparse.Namespace) -> int:
 
     found = list(Client.objects.filter(name=args.name)[:2]) or list(Client.objects.filter(pk=args.name))
     if len(found) != 1:
-        raise Unknown("there is no such program, or several of that name (see confide client list)")
+        raise Misconfigured("there is no such program, or several of that name (see confide client list)")
     return _raise(args, found[0], found[0].name)
 
 

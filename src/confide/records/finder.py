@@ -21,6 +21,10 @@ MOST_SHOWN = 20
 MOST_BY_ONE_TERM = 5
 """With one term alone nothing is shown until at most this many match: type-ahead is asking, too."""
 
+MOST_WHILE_TYPING = 2
+"""While somebody types, nothing is shown until at most this many match: whoever is seen on the way to the one
+who is meant is paid for, and a day of eighty look-ups must fit into the budget."""
+
 _FEWEST_CHARACTERS = 4
 _FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
 _DATE = re.compile(
@@ -92,12 +96,13 @@ class Finder:
         self._charts = charts
         self._indexes = indexes
 
-    def find(self, grant: Grant, text: str) -> Finding:
+    def find(self, grant: Grant, text: str, *, typing: bool = False) -> Finding:
         """Find patients by any mix of name parts, birth date, phone and record number.
 
         Args:
             grant: For searching; must show names clear.
             text: As typed; at most 200 characters are read.
+            typing: The text is not finished: nobody has asked yet, so fewer are shown.
 
         Raises:
             AccessDenied: The role does not find people by what identifies them.
@@ -111,7 +116,8 @@ class Finder:
         index = self._indexes(grant.practice)
         index.catch_up()
         ids = self.matches(grant, index, terms)
-        if len(ids) > (MOST_BY_ONE_TERM if len(terms) == 1 else MOST_SHOWN):
+        most = MOST_BY_ONE_TERM if len(terms) == 1 else MOST_SHOWN
+        if len(ids) > (MOST_WHILE_TYPING if typing else most):
             return Finding([], too_many=True)
         listed = [parse_id(i) for i in sorted(ids)]
         asked = self._asked(terms) & grant.clear

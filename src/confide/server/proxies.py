@@ -20,7 +20,7 @@ class Origin:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        self._proxies: list[_Network] = [ip_network(each, strict=False) for each in settings.CONFIDE_PROXIES]
+        self._proxies: list[_Network] = [ip_network(each, strict=False) for each in settings.CONFIG.proxies]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         here = request.META.get("REMOTE_ADDR", "")

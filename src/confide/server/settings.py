@@ -84,7 +84,6 @@ CONFIDE_PRACTICE_DAY_PATIENTS = CONFIG.practice_day_patients
 CONFIDE_HOST_DAY_PATIENTS = CONFIG.host_day_patients
 CONFIDE_CONCURRENT_HASHES = CONFIG.password_hashes
 CONFIDE_IDLE_MINUTES = CONFIG.idle_minutes
-CONFIDE_PROXIES = CONFIG.proxies
 
 # Who signs in
 

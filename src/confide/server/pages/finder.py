@@ -47,7 +47,7 @@ def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     text = request.POST.get("q", "")
     now = system().clock()
     grant = decide(visitor.actor, Action.SEARCH, visitor.purpose, None, Element, now)
-    finding = system().finder.find(grant, text)
+    finding = system().finder.find(grant, text, typing="typing" in request.POST)
     hits = [_hit(view) for view in finding.views]
     spent = not finding.empty and not finding.too_many and len(hits) < _matching(visitor, grant, text)
     context = {

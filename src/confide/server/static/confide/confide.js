@@ -43,10 +43,14 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target === box()) asked = box().value;
   });
+  // Who is shown on the way to the one who is meant costs budget, so fewer are shown before Enter.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.target === box() && event.detail.triggeringEvent?.type === "input") event.detail.parameters.typing = "1";
+  });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.target.id !== "found" || !open) return;
     open = false;
-    if (hits().length && asked === box().value) hits()[0].click();
+    if (hits().length === 1 && asked === box().value) hits()[0].click();
   });
   function enter(event) {
     event.preventDefault();

@@ -1,0 +1,187 @@
+"""Honest days and an honest month end within the default budgets, whatever is seen on the way by typing."""
+
+import random
+from collections import defaultdict
+from datetime import date, timedelta
+from functools import cache
+
+import pytest
+
+from confide.access import budget
+from confide.access.decide import decide
+from confide.access.limits import LIMITS
+from confide.access.roles import Action, Form, Purpose, Role
+from confide.drill.families import households
+from confide.protect.elements import Element
+from confide.records.finder import MOST_WHILE_TYPING
+from tests.practice import Practice, build, observation
+
+from .conftest import NOW
+
+database = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
+PANEL = 700
+MORNING = NOW.replace(hour=8)
+
+
+def resource(number, person):
+    """A Patient with what a front desk writes down."""
+    name = {"family": person.family, "given": list(person.given)}
+    return {
+        "resourceType": "Patient",
+        "name": [{part: value for part, value in name.items() if value}],
+        "birthDate": person.birth.isoformat(),
+        "telecom": [{"system": "phone", "value": f"(555) 01{number // 100:02}-{number * 37 % 10_000:04}"}],
+        "address": [{"line": [f"{number} Elm Street"], "city": "Springfield", "postalCode": "01103"}],
+        "identifier": [
+            {"system": "http://hl7.org/fhir/sid/us-ssn", "value": f"{900_000_000 + number}"[-9:]},
+            {"system": "http://plan.example/members", "value": f"W-8800-{number:04}"},
+        ],
+    }
+
+
+class Panel:
+    """A practice with people in it, as the finder of its desk sees them."""
+
+    def __init__(self, transactional_db):
+        system, clock = build()
+        self.elm = Practice(system, clock, "Elm Street")
+        clock.now = MORNING
+        self.people = [p for home in households(PANEL, 3, date(2026, 3, 2)) for p in home.people]
+        write = self.elm.grant("write")
+        self.ids = [
+            system.charts.create(write, resource(i, person)).id for i, person in enumerate(self.people)
+        ]
+
+    def work(self, actor, purpose, minutes):
+        """One look-up after the other, *minutes* apart; yields a way to grant."""
+        clock = self.elm.clock
+
+        def grant(action):
+            return decide(actor, Action(action), purpose, None, Element, clock())
+
+        while True:
+            yield grant
+            clock.advance(minutes=minutes)
+
+    def look_up(self, grant, number, *, by):
+        """Type letter by letter until the person is shown; Enter at the end."""
+        person = self.people[number]
+        text = {
+            "name": f"{person.family} {' '.join(person.given)}",
+            "called": f"{' '.join(person.given)} {person.family}",
+            "birth date": f"{person.birth:%m/%d/%Y} {person.name}",
+        }[by].strip()
+        find = self.elm.system.finder.find
+        for end in range(1, len(text) + 1):
+            shown = {view.id for view in find(grant("search"), text[:end], typing=True).views}
+            if self.ids[number] in shown:
+                return
+        found = find(grant("search"), text)
+        assert found.too_many or self.ids[number] in {view.id for view in found.views}, "the budget ended"
+
+    def open(self, grant, number):
+        view = self.elm.read("Patient", self.ids[number], grant("read"))
+        assert not view.hidden & grant("read").clear, "the budget ended"
+
+
+@pytest.fixture
+def panel(transactional_db):
+    return Panel(transactional_db)
+
+
+def within(actor, role, clock):
+    usage = budget.today(actor, clock())
+    assert usage.patients <= LIMITS[role].day_patients
+    return usage
+
+
+@database
+@pytest.mark.parametrize("by", ["name", "called", "birth date"])
+def test_the_day_of_a_front_desk(panel, by):
+    """80 look-ups in seven hours, of 65 people: some come up again. The first hour has twice as many."""
+    chance = random.Random(by)
+    desk = panel.elm.member("front_desk")
+    people = chance.sample(range(PANEL), 65)
+    day = [*people, *chance.sample(people, 15)]
+    work = panel.work(desk, Purpose.TREAT, 5)
+    for turn, number in enumerate(day):
+        if turn == 20:
+            work = panel.work(desk, Purpose.TREAT, 6)
+        grant = next(work)
+        panel.look_up(grant, number, by=by)
+        panel.open(grant, number)
+    usage = within(desk, Role.FRONT_DESK, panel.elm.clock)
+    assert usage.patients >= 65
+
+
+@database
+@pytest.mark.parametrize(
+    ("role", "purpose", "count", "minutes"),
+    [
+        (Role.NURSE, Purpose.TREAT, 40, 11),
+        (Role.CLINICIAN, Purpose.TREAT, 30, 15),
+        (Role.BILLER, Purpose.HPAYMT, 75, 6),
+    ],
+    ids=str,
+)
+def test_the_day_of_the_others(panel, role, purpose, count, minutes):
+    """They find their patients by name, open them, and see (or bill) what was measured."""
+    chance = random.Random(role)
+    actor = panel.elm.member(role.value)
+    people = chance.sample(range(PANEL), count)
+    for number in people:
+        panel.elm.add(observation(panel.ids[number], note=[{"text": "said that she felt better"}]))
+    work = panel.work(actor, purpose, minutes)
+    for number in people:
+        grant = next(work)
+        panel.look_up(grant, number, by="name")
+        panel.open(grant, number)
+        page = panel.elm.search("Observation", ("patient", panel.ids[number]), grant=grant("search"))
+        assert not page.withheld
+        reveal = decide(actor, Action.REVEAL, purpose, [panel.ids[number]], Element, panel.elm.clock())
+        view = panel.elm.system.charts.read(reveal, "Patient", panel.ids[number])
+        assert not view.hidden & reveal.clear, "the budget ended"
+    assert within(actor, role, panel.elm.clock).patients >= count
+
+
+def test_the_month_of_a_front_desk(desk):
+    """80 look-ups on each of 21 days: 45 people who come, 35 calls of people who come within two weeks."""
+    chance = random.Random(30)
+    seen_with = on_the_way([p.name for home in households(3000, 3, date(2026, 3, 2)) for p in home.people])
+    diary = [chance.sample(range(3000), 45) for _ in range(21 + 20)]
+    seen = set()
+    for day in range(21):
+        calls = [chance.choice(chance.choice(diary[day : day + 20])) for _ in range(35)]
+        morning = MORNING + timedelta(days=day // 5 * 7 + day % 5)
+        for turn, number in enumerate([*diary[day + 10], *calls]):
+            now = morning + timedelta(minutes=5 * turn)
+            grant = decide(desk, Action.READ, Purpose.TREAT, None, Element, now)
+            found = seen_with(number)
+            page = [(f"p{i}", e, Form.CLEAR) for i in found for e in (Element.NAME, Element.BIRTH_DATE)]
+            budget.spend(grant, page, now)
+            seen |= set(found)
+    assert 1000 < len(seen) <= LIMITS[Role.FRONT_DESK].month.patients
+
+
+def on_the_way(names):
+    """Who is shown while somebody's name is typed, family name first."""
+    starts = defaultdict(set)
+    for number, name in enumerate(names):
+        for word in name.casefold().split():
+            for end in range(1, len(word) + 1):
+                starts[word[:end]].add(number)
+
+    @cache
+    def seen_with(number):
+        *given, family = names[number].casefold().split()
+        text = " ".join([family, *given])
+        seen = {number}
+        for end in range(1, len(text) + 1):
+            hits = set.intersection(*(starts[term] for term in text[:end].split()))
+            if len(hits) <= MOST_WHILE_TYPING:
+                seen |= hits
+                if number in hits:
+                    break
+        return sorted(seen)
+
+    return seen_with
