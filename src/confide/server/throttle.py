@@ -178,7 +178,7 @@ def _answer(request: HttpRequest, admission: Admission) -> HttpResponse:
     response = render(request, "account/patience.html", context, status=_STATUS[verdict.rung])
     if verdict.rung is not Rung.REFUSED:
         response["Retry-After"] = str(max(1, verdict.wait))
-    response._has_been_logged = True  # type: ignore[attr-defined] # Django's word; a flood fills no log
+    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001 - Django's word; a flood fills no log
     return response
 
 
