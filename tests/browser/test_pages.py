@@ -19,7 +19,7 @@ def surgery(transactional_db, live_server):
 
     from confide.server import apps
 
-    cache.clear()  # allauth counts sign-ins there
+    cache.clear()
     return place.found(apps.system())
 
 
@@ -174,6 +174,9 @@ def test_nothing_scrolls_sideways(phone, surgery, enter, live_server):
     enter(phone, "privacy", "/journal")
     expect(phone.locator(".acts")).to_be_visible()
     fits("journal")
+    for path in ("/journal/sign-ins", "/sessions"):
+        phone.goto(live_server.url + path)
+        fits(path)
 
 
 def test_fingers_find_what_they_touch(phone, surgery, enter):
@@ -205,6 +208,8 @@ def test_every_control_has_a_name_and_every_page_a_heading(anywhere, surgery, en
         ("doctor", f"/patients/{surgery.patient}"),
         ("desk", f"/patients/{surgery.patient}"),
         ("privacy", "/journal"),
+        ("privacy", "/journal/sign-ins"),
+        ("desk", "/sessions"),
         ("both", "/choose"),
     ):
         enter(anywhere, who, path)

@@ -53,7 +53,7 @@ def test_what_is_stored_is_valid_and_says_nobody(elm):
     for row in Resource.objects.all():
         body = bytes(row.body).decode()
         assert validate(json.parse(body)) == []
-        for value in ("ller", "Zo", "1120", "4711", "4477", "zoe@", "05-04", "Elm", "01103", "1122"):
+        for value in ("ller", "Zoë", "1120", "4711", "4477", "zoe@", "05-04", "Elm", "01103", "1122"):
             assert value not in body
 
 
