@@ -51,7 +51,7 @@ def test_an_empty_one(store):
     assert store.by_digest("p", "lab", []) == store.by_token("p", "lab", []) == {}
     assert store.add("p", "lab", []) == set()
     store.extend("p", "lab", [])
-    store.spend("p", "lab", [])
+    store.spend("p", "lab", [], 5)
     assert store.spend_expired("p", 10**18) == store.spend_subject("p", "patient") == 0
 
 
@@ -73,13 +73,13 @@ def test_a_row_shows_nothing(store):
 def test_practices_and_scopes_are_apart(store):
     places = [("p", "lab"), ("p", "lab-2"), ("q", "lab")]
     for practice, scope in places:
-        mine = row("1", f"digest in {practice} {scope}", subject=practice + scope)
+        mine = row("1", f"digest in {practice} {scope}", subject=practice + scope, expires=5)
         assert store.add(practice, scope, [mine]) == {mine.digest}
     for practice, scope in places:
         assert store.by_token(practice, scope, ["1"])["1"].subject == practice + scope
         found = store.by_digest(practice, scope, [f"digest in {a} {b}" for a, b in places])
         assert set(found) == {f"digest in {practice} {scope}"}
-    store.spend("p", "lab", [f"digest in {a} {b}" for a, b in places])
+    store.spend("p", "lab", [f"digest in {a} {b}" for a, b in places], 5)
     assert [tokens(store, "1", practice=p, scope=s) for p, s in places] == [set(), {"1"}, {"1"}]
 
 
@@ -141,14 +141,23 @@ def test_extending(store):
 
 
 def test_what_is_spent_is_gone_but_its_token_is_not_given_again(store):
-    store.add("p", "lab", [row("1"), row("2")])
-    store.spend("p", "lab", ["digest of 1", "digest of nothing"])
+    store.add("p", "lab", [row("1", expires=5), row("2", expires=5)])
+    store.spend("p", "lab", ["digest of 1", "digest of nothing"], 5)
     assert tokens(store, "1", "2") == {"2"}
     assert set(store.by_digest("p", "lab", ["digest of 1", "digest of 2"])) == {"digest of 2"}
     assert store.add("p", "lab", [row("1", "other")]) == set()
-    assert store.add("p", "lab", [row("3", "digest of 1")]) == {"digest of 1"}
-    store.spend("p", "lab", ["digest of 1"])
+    assert store.add("p", "lab", [row("3", "digest of 1", expires=6)]) == {"digest of 1"}
+    store.spend("p", "lab", ["digest of 1"], 6)
     assert store.add("p", "lab", [row("4", "digest of 1")]) == {"digest of 1"}
+
+
+def test_what_lives_is_not_spent(store):
+    """Who saw a row expire must not spend the new one that somebody else has made of the digest since."""
+    store.add("p", "lab", [row("1", "a", expires=5), row("2", "b")])
+    store.spend("p", "lab", ["a"], 5)
+    store.add("p", "lab", [row("3", "a", expires=9)])
+    store.spend("p", "lab", ["a", "b"], 5)
+    assert tokens(store, "1", "2", "3") == {"2", "3"}
 
 
 def test_spending_what_has_expired(store):
@@ -178,7 +187,7 @@ def test_all_or_nothing(store):
         with store.transaction():
             store.add("p", "lab", [row("2")])
             store.extend("p", "lab", [row("1", expires=9)])
-            store.spend("p", "lab", ["digest of 1"])
+            store.spend("p", "lab", ["digest of 1"], 9)
             assert tokens(store, "1", "2") == {"2"}
             raise Invalid("something else went wrong")
 
@@ -192,10 +201,10 @@ def test_all_or_nothing(store):
 
 def test_what_one_stored_another_sees(open_store):
     one, other = open_store(), open_store()
-    one.add("p", "lab", [row("1")])
-    assert other.by_token("p", "lab", ["1"]) == {"1": row("1")}
+    one.add("p", "lab", [row("1", expires=5)])
+    assert other.by_token("p", "lab", ["1"]) == {"1": row("1", expires=5)}
     assert other.add("p", "lab", [row("1", "other"), row("2", "digest of 1")]) == set()
-    other.spend("p", "lab", ["digest of 1"])
+    other.spend("p", "lab", ["digest of 1"], 5)
     assert tokens(one, "1") == set()
 
 

@@ -258,7 +258,7 @@ class Tokens:
         rows = self._store.by_digest(self._practice, scope, sought).values()
         over = [row.digest for row in rows if _is_over(row, at)]
         if over:
-            self._store.spend(self._practice, scope, over)
+            self._store.spend(self._practice, scope, over, at)
         return [row for row in rows if not _is_over(row, at)]
 
     def _names(self, scope: str, asked: dict[str, _Asked]) -> dict[str, str]:

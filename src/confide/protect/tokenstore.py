@@ -88,8 +88,11 @@ class TokenStore(Protocol):
     def extend(self, practice: str, scope: str, rows: Sequence[TokenRow]) -> None:
         """Give the rows with these digests and tokens another expiry and seal."""
 
-    def spend(self, practice: str, scope: str, digests: Collection[str]) -> None:
-        """Spend the rows of *digests*."""
+    def spend(self, practice: str, scope: str, digests: Collection[str], now: int) -> None:
+        """Spend those rows of *digests* that expire at *now* or before.
+
+        Meanwhile another process may have spent one and made a new one of the same digest, which lives.
+        """
 
     def spend_expired(self, practice: str, now: int) -> int:
         """Spend the rows that expire at *now* or before; return how many."""
@@ -232,13 +235,13 @@ class FileTokenStore:
                 [(row.expires, row.sealed, space, row.digest, row.token) for row in rows],
             )
 
-    def spend(self, practice: str, scope: str, digests: Collection[str]) -> None:
+    def spend(self, practice: str, scope: str, digests: Collection[str], now: int) -> None:
         """See :class:`TokenStore`."""
         which = (
             "space = (SELECT id FROM space WHERE practice = ? AND scope = ?)"
-            " AND digest IN (SELECT value FROM json_each(?))"
+            " AND digest IN (SELECT value FROM json_each(?)) AND expires <= ?"
         )
-        self._spend(which, practice, scope, _listed(digests))
+        self._spend(which, practice, scope, _listed(digests), now)
 
     def spend_expired(self, practice: str, now: int) -> int:
         """See :class:`TokenStore`."""

@@ -85,10 +85,10 @@ class DatabaseTokenStore:
                 _EXTEND, [(row.expires, row.sealed, practice, scope, row.digest, row.token) for row in rows]
             )
 
-    def spend(self, practice: str, scope: str, digests: Collection[str]) -> None:
+    def spend(self, practice: str, scope: str, digests: Collection[str], now: int) -> None:
         """See ``TokenStore``."""
         which, listed = _among("digest", digests)
-        self._spend(f"scope = %s AND {which}", practice, scope, listed)
+        self._spend(f"scope = %s AND {which} AND expires <= %s", practice, scope, listed, now)
 
     def spend_expired(self, practice: str, now: int) -> int:
         """See ``TokenStore``."""
