@@ -21,6 +21,7 @@ from typing import Final, Literal
 from django.db import DatabaseError
 
 from confide.access import raises
+from confide.access.entrances import Session
 from confide.access.models import Client, Membership, Practice
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import AccessDenied, GrantExpired, GrantMismatch, Unavailable
@@ -46,6 +47,8 @@ class Actor:
         name: What a person reads.
         address: The network address that it came from.
         elements: Elements that may be answered otherwise than by stand-ins; None is no limit of its own.
+        session: The id of a person's session (``entrances.Session``); empty at the terminal and for programs.
+        proved_at: When the person last proved a second factor in this session, aware UTC; None if never.
     """
 
     kind: Kind
@@ -56,6 +59,8 @@ class Actor:
     name: str
     address: str = ""
     elements: frozenset[Element] | None = None
+    session: str = ""
+    proved_at: datetime | None = None
 
     @property
     def owner(self) -> str:
@@ -211,7 +216,9 @@ def system_grant(action: Action, practice: str, reason: str, now: datetime) -> G
     return _grant(actor, action, Purpose.SYSADMIN, None, Element, _Facts(None), expires, reason=reason)
 
 
-def act_as_member(membership: Membership, credential: str, address: str = "") -> Actor:
+def act_as_member(
+    membership: Membership, credential: str, address: str = "", session: Session | None = None
+) -> Actor:
     """Return the actor that a signed-in person is in one of their practices."""
     account = membership.account
     return Actor(
@@ -222,6 +229,8 @@ def act_as_member(membership: Membership, credential: str, address: str = "") ->
         Role(membership.role),
         account.display_name,
         address,
+        session=session.pk if session else "",
+        proved_at=session.proved_at if session else None,
     )
 
 

@@ -103,6 +103,8 @@ class Session(models.Model):
     Attributes:
         began_on_new_device: The device was not known to the account when the session began.
         idle_minutes: After how long without a request the session ends.
+        factor: With which second factor it began, a code; empty if with none.
+        proved_at: When a second factor was last proved in it.
     """
 
     id = models.CharField(primary_key=True, max_length=36, default=_id, editable=False)
@@ -114,6 +116,8 @@ class Session(models.Model):
     seen_at = models.DateTimeField()
     idle_minutes = models.PositiveSmallIntegerField()
     began_on_new_device = models.BooleanField(default=False)
+    factor = models.CharField(max_length=12, blank=True, default="")
+    proved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["network", "began_at"], name="sessions_by_network")]

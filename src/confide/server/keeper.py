@@ -28,6 +28,7 @@ NEW: Final = "new-device"
 """The key in the session that says that its first page tells of a new device."""
 
 _TOKEN: Final = "_device_token"  # noqa: S105 - the name of an attribute
+_ROW: Final = "_session_row"
 _FOR: Final = 400 * 24 * 3600  # seconds; browsers keep no cookie longer
 
 
@@ -62,6 +63,7 @@ def _check(request: HttpRequest) -> End | None:
     now = system().clock()
     found = sessions.resume(str(request.session.get(KEY, "")), account, now)
     if isinstance(found, Session):
+        setattr(request, _ROW, found)
         return None
     person = Account.objects.filter(pk=account).first()
     if found is not End.ENDED and person is not None:
@@ -145,6 +147,12 @@ def unconfirmed(request: HttpRequest) -> list[Device]:
 def is_new_here(request: HttpRequest) -> bool:
     """Tell once, on the first page of a session, that its device is new."""
     return bool(request.session.pop(NEW, False))
+
+
+def session_of(request: HttpRequest) -> Session | None:
+    """The live session that the request belongs to, as it stood when the request came."""
+    row: Session | None = getattr(request, _ROW, None)
+    return row
 
 
 def device_of(request: HttpRequest) -> str:

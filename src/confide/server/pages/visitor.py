@@ -108,7 +108,8 @@ def visit(request: HttpRequest) -> Visitor | None:
         return None
     # The session's key is a secret; its hash is a name by which the journal can tell sessions apart.
     name = hashlib.sha256(f"session {request.session.session_key}".encode()).hexdigest()[:16]
-    actor = act_as_member(row, f"session:{name}", request.META.get("REMOTE_ADDR", ""))
+    session = keeper.session_of(request)
+    actor = act_as_member(row, f"session:{name}", request.META.get("REMOTE_ADDR", ""), session)
     purpose = _PURPOSES.get(actor.role, Purpose.HOPERAT)
     return Visitor(actor, purpose, row.practice.name, len(rows))
 
