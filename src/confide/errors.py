@@ -165,6 +165,12 @@ class AccessDenied(Refused):
     code = "access-denied"
 
 
+class StepUpNeeded(Refused):
+    """The person must prove a second factor again first; what they may do is not the matter."""
+
+    code = "step-up-needed"
+
+
 class BudgetSpent(Refused):
     """The credential's exposure budget does not cover it; nothing was revealed."""
 

@@ -14,6 +14,7 @@ from confide.errors import (
     GrantExpired,
     Invalid,
     Refused,
+    StepUpNeeded,
     Unavailable,
     Unknown,
 )
@@ -51,6 +52,14 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
             403,
             "Your role may not do this for that purpose. Nothing was shown or changed.",
             "If your work needs it, choose another purpose, or ask the privacy officer of your practice.",
+        ),
+    ),
+    (
+        StepUpNeeded,
+        Trouble(
+            403,
+            "This asks you to prove again that it is you, so nothing was uncovered.",
+            "Prove it with your passkey or a code from your app; that holds for ten minutes.",
         ),
     ),
     (
