@@ -45,7 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     django.setup()
     _keep_databases_in_files(folder)
-    _let_tests_empty_the_journal()
+    _drop_databases_in_use()
+    from tests import emptying
+
+    emptying.take_over()
 
 
 def _keep_databases_in_files(folder: Path) -> None:
@@ -57,32 +60,16 @@ def _keep_databases_in_files(folder: Path) -> None:
             database.setdefault("TEST", {})["NAME"] = str(folder / f"test-{alias}.sqlite3")
 
 
-def _let_tests_empty_the_journal() -> None:
-    """Between transactional tests all tables are emptied; for that the journal's triggers step aside."""
-    from django.db.backends.postgresql.base import DatabaseOperations as PostgreSql
-    from django.db.backends.postgresql.creation import DatabaseCreation as PostgreSqlCreation
-    from django.db.backends.sqlite3.base import DatabaseOperations as Sqlite
+def _drop_databases_in_use() -> None:
+    """A thread or a program that a test has ended may still hold a session for a moment."""
+    from django.db.backends.postgresql.creation import DatabaseCreation
 
-    def empty_sqlite(self: Sqlite, statements: list[str]) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = cursor.fetchall()
-        drops = [f'DROP TRIGGER "{name}"' for name, _ in triggers]
-        super(Sqlite, self).execute_sql_flush([*drops, *statements, *(sql for _, sql in triggers)])
-
-    def empty_postgres(self: PostgreSql, statements: list[str]) -> None:
-        without_triggers = "SET LOCAL session_replication_role = replica"
-        super(PostgreSql, self).execute_sql_flush([without_triggers, *statements])
-
-    def drop(self: PostgreSqlCreation, test_database_name: str, verbosity: int) -> None:
-        # A thread or a program that a test has ended may still hold a session for a moment.
+    def drop(self: DatabaseCreation, test_database_name: str, verbosity: int) -> None:
         name = self.connection.ops.quote_name(test_database_name)
         with self._nodb_cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    PostgreSqlCreation._destroy_test_db = drop
-    Sqlite.execute_sql_flush = empty_sqlite
-    PostgreSql.execute_sql_flush = empty_postgres
+    DatabaseCreation._destroy_test_db = drop
 
 
 def _folder(item: pytest.Item) -> str:
