@@ -165,6 +165,12 @@ class AccessDenied(Refused):
     code = "access-denied"
 
 
+class Frozen(AccessDenied):
+    """The login, program or session was stopped; a second person lets it in again."""
+
+    code = "frozen"
+
+
 class StepUpNeeded(Refused):
     """The person must prove a second factor again first; what they may do is not the matter."""
 

@@ -22,7 +22,7 @@ SECOND = timedelta(seconds=1)
         (NOW + SECOND, False),  # a clock that was put back proves nothing
     ],
 )
-def test_a_proof_counts_for_ten_minutes(proved_at: datetime | None, fresh: bool) -> None:  # noqa: FBT001 - a column
+def test_a_proof_counts_for_ten_minutes(proved_at: datetime | None, fresh: bool) -> None:
     assert is_fresh(proved_at, NOW) is fresh
     if fresh:
         require_fresh(proved_at, NOW)

@@ -21,7 +21,7 @@ from typing import Final
 from django.db import DatabaseError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from confide.access import ceilings, raises, totals
+from confide.access import ceilings, pulse, raises, totals
 from confide.access.ceilings import Bound
 from confide.access.decide import Actor, Grant
 from confide.access.exposure import Charge, Exposures, Sight
@@ -63,6 +63,7 @@ def spend(grant: Grant, charges: Iterable[Charge], now: datetime) -> None:
     Raises:
         BudgetSpent: The budget, or a ceiling, does not cover it; nothing was paid, and nothing may be shown.
         GrantExpired: The grant is too old.
+        Frozen: The credential was stopped since the grant was made.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
     groups = _group(charges)
@@ -182,7 +183,9 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, *, partly: bool)
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
         looking = exposures.looking(grant.practice, patients)
-        sight = exposures.sight(ask(connection, [looking])[0])
+        acting, seen = ask(connection, [pulse.asking(grant.actor), looking])
+        pulse.require_unchanged(acting)  # it may have been frozen since the grant was made
+        sight = exposures.sight(seen)
         if not any(sight.find_stale(patient, shown) for patient, shown in groups):
             return len(groups)
         bounds = _bounds(grant, connection)

@@ -105,6 +105,8 @@ class Session(models.Model):
         idle_minutes: After how long without a request the session ends.
         factor: With which second factor it began, a code; empty if with none.
         proved_at: When a second factor was last proved in it.
+        frozen_at: Since when it is stopped. A frozen session never goes on; its owner signs in anew.
+        suspect_at: Since when it is shown little, because something looks wrong.
     """
 
     id = models.CharField(primary_key=True, max_length=36, default=_id, editable=False)
@@ -118,6 +120,8 @@ class Session(models.Model):
     began_on_new_device = models.BooleanField(default=False)
     factor = models.CharField(max_length=12, blank=True, default="")
     proved_at = models.DateTimeField(null=True, blank=True)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    suspect_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["network", "began_at"], name="sessions_by_network")]

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
+import confide.access.containment
 import confide.access.entrances  # noqa: F401 - rows of this app, too
 from confide.access.roles import Purpose
 
@@ -49,7 +50,8 @@ class Account(AbstractBaseUser):
     """A person who signs in. What they may do is said by their memberships.
 
     Attributes:
-        frozen_at: Since when the account is stopped.
+        frozen_at: Since when the account is stopped; ``standing`` says why.
+        suspect_at: Since when it is shown little, because something looks wrong.
         password_found_at: When its password was found in a list of breached ones; it must be changed first.
     """
 
@@ -59,6 +61,7 @@ class Account(AbstractBaseUser):
     display_name = models.CharField(max_length=200)
     is_active = models.BooleanField(default=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
+    suspect_at = models.DateTimeField(null=True, blank=True)
     password_found_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -115,6 +118,7 @@ class Client(models.Model):
     purpose = models.CharField(max_length=20, default=Purpose.TREAT.value)
     active = models.BooleanField(default=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
+    suspect_at = models.DateTimeField(null=True, blank=True)
     day_patients = models.PositiveIntegerField(null=True, blank=True)
     day_units = models.PositiveIntegerField(null=True, blank=True)
     token_scopes = models.JSONField(default=list, blank=True)

@@ -60,8 +60,8 @@ def require_approver(account: Account, practice: str, now: datetime) -> Role:
     Raises:
         AccessDenied: It is not theirs to approve, or their account is too new.
     """
-    if not account.is_active or account.frozen_at is not None:
-        raise AccessDenied("the account is frozen or inactive")
+    if not account.is_active or account.frozen_at is not None or account.suspect_at is not None:
+        raise AccessDenied("the account is frozen, suspect or inactive")
     roles = set(
         Membership.objects.filter(
             account=account, practice=practice, active=True, role__in=APPROVERS

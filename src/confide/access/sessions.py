@@ -45,6 +45,7 @@ class End(StrEnum):
     IDLE = "idle"
     LONG = "long"
     ENDED = "ended"
+    FROZEN = "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,11 @@ _OPENING: Final = frozenset(
 
 
 def resume(session: str, account: str, now: datetime) -> Session | End:
-    """Return the live session, or why there is none; one that has run out is removed."""
-    row = Session.objects.filter(pk=session, account_id=account).first()
+    """Return the live session, or why there is none; one that has run out is removed.
+
+    One that was frozen stays until its time is over, so that every click in it can be told why.
+    """
+    row = Session.objects.filter(pk=session, account_id=account).select_related("account").first()
     if row is None:
         return End.ENDED
     if now - row.began_at >= LONGEST:
@@ -144,14 +148,17 @@ def resume(session: str, account: str, now: datetime) -> Session | End:
     if now - row.seen_at >= timedelta(minutes=row.idle_minutes):
         row.delete()
         return End.IDLE
+    if row.frozen_at is not None or row.account.frozen_at is not None:
+        return End.FROZEN
     if now - row.seen_at >= _TICK:
         Session.objects.filter(pk=row.pk).update(seen_at=now)
     return row
 
 
 def live(account: Account, now: datetime) -> list[Session]:
-    """The account's sessions that have not run out, the newest first."""
-    rows = Session.objects.filter(account=account, began_at__gt=now - LONGEST).select_related("device")
+    """The account's sessions that have not run out and are not frozen, the newest first."""
+    rows = Session.objects.filter(account=account, began_at__gt=now - LONGEST, frozen_at__isnull=True)
+    rows = rows.select_related("device")
     return [
         row for row in rows.order_by("-began_at") if now - row.seen_at < timedelta(minutes=row.idle_minutes)
     ]

@@ -13,7 +13,7 @@ from django.db.models import Q
 from confide.access.decide import Grant, act_as_member, decide
 from confide.access.models import Account, Membership
 from confide.access.roles import Action, Purpose
-from confide.errors import AccessDenied, Unavailable
+from confide.errors import AccessDenied, Frozen, Unavailable
 from confide.protect.elements import Element
 
 CREDENTIAL: Final = "terminal"
@@ -51,10 +51,13 @@ def identify(name: str, password: str) -> Account:
 
     Raises:
         AccessDenied: No such account, or not its password; the two are not told apart.
+        Frozen: It was stopped.
         Unavailable: Accounts cannot be read now.
     """
     person = find(name)
     if prove(person, password) and person is not None:
+        if person.frozen_at is not None or not person.is_active:
+            raise Frozen("this login is frozen (a second person lets it in again)")
         return person
     raise AccessDenied("this is not the name and password of an account")
 

@@ -19,6 +19,7 @@ import msgspec
 from django.db import DatabaseError, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from confide.access import pulse
 from confide.access.decide import Actor, Grant
 from confide.access.roles import Action, Form, Purpose
 from confide.audit.models import JournalEntry
@@ -278,6 +279,7 @@ class Journal:
         grant.require(Action.JOURNAL_READ, patient, now)
         if grant.actor.kind == "system":
             raise GrantMismatch("the journal is read by people")
+        pulse.recheck(grant)
         if not 1 <= limit <= LIMIT:
             raise Invalid(f"limit must be from 1 to {LIMIT}")
         chosen = JournalEntry.objects.filter(practice=grant.practice)

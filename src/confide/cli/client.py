@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from confide.access.roles import Purpose
-from confide.cli import installation, raises, show
+from confide.cli import installation, raises, show, standing
 from confide.errors import Invalid, Misconfigured, Unavailable
 from confide.protect.elements import Element
 
@@ -44,12 +44,6 @@ LIST_EXAMPLE: Final = """\
 example:
   confide client list
 """
-FREEZE_EXAMPLE: Final = """\
-example:
-  confide client freeze lab
-
-Its tokens stop working at once. --thaw lets it in again, with new tokens.
-"""
 SCOPES: Final = "system/*.rs"
 _ALL_SCOPES: Final = "system/*.cruds vault/tokenize vault/detokenize vault/protect vault/reveal"
 _PURPOSES: Final = (Purpose.TREAT, Purpose.HPAYMT, Purpose.HOPERAT, Purpose.PATRQT)
@@ -60,7 +54,7 @@ _ASSERTION_SECONDS: Final = 240
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser(
-        "client", help="programs that use the API: add, token, list, freeze, raise", description=__doc__
+        "client", help="programs that use the API: add, token, list, freeze, thaw, raise", description=__doc__
     )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     _register_add(actions.add_parser("add", help="register a program"))
@@ -77,11 +71,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = actions.add_parser("list", help="programs, scopes and states")
     installation.describe(parser, "List the programs of all practices.", LIST_EXAMPLE)
     parser.set_defaults(run=show_all)
-    parser = actions.add_parser("freeze", help="stop a program at once")
-    installation.describe(parser, "Stop a program, or let it in again.", FREEZE_EXAMPLE)
-    parser.add_argument("name", metavar="NAME", help="name or id of the program")
-    parser.add_argument("--thaw", action="store_true", help="let it in again")
-    parser.set_defaults(run=freeze)
+    standing.register_client(actions)
     raises.register_client(actions)
 
 
@@ -172,7 +162,7 @@ def make_key(path: Path) -> dict[str, Any]:
 
 def token(args: argparse.Namespace) -> int:
     """Get an access token over HTTP and print it."""
-    client_id = args.name if _is_id(args.name) else _named(args).pk
+    client_id = args.name if _is_id(args.name) else named(args).pk
     show.line(exchange(args.url, client_id, _read_json(args.key), args.scopes))
     return show.DONE
 
@@ -249,22 +239,8 @@ def show_all(args: argparse.Namespace) -> int:
     return show.DONE
 
 
-def freeze(args: argparse.Namespace) -> int:
-    """Stop a program, or let it in again."""
-    client = _named(args)
-    from confide.access.models import AccessToken, Client
-    from confide.wiring import utc_now
-
-    if not args.thaw:
-        Client.objects.filter(pk=client.pk, frozen_at__isnull=True).update(frozen_at=utc_now())
-    AccessToken.objects.filter(client=client).delete()
-    if args.thaw:
-        Client.objects.filter(pk=client.pk).update(frozen_at=None)
-    show.step("ok", "thawed" if args.thaw else "frozen", f"{client.name}   (its tokens are void)")
-    return show.DONE
-
-
-def _named(args: argparse.Namespace) -> Client:
+def named(args: argparse.Namespace) -> Client:
+    """Return the program that a command means by ``name``."""
     installation.ready(args)
     from confide.access.models import Client
 
@@ -278,6 +254,8 @@ def _named(args: argparse.Namespace) -> Client:
 def _state(client: Client) -> str:
     if client.frozen_at is not None:
         return "frozen"
+    if client.suspect_at is not None:
+        return "suspect"
     return "" if client.active else "inactive"
 
 

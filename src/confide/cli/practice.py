@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from confide.cli import init, installation, show
+from confide.cli import init, installation, show, standing
 from confide.errors import Invalid
 
 ADD_EXAMPLE: Final = """\
@@ -22,7 +22,7 @@ example:
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
-    group = commands.add_parser("practice", help="practices: add, list", description=__doc__)
+    group = commands.add_parser("practice", help="practices: add, list, outsider", description=__doc__)
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     parser = actions.add_parser("add", help="found a practice, with keys of its own")
     installation.describe(parser, "Found a practice, with keys of its own.", ADD_EXAMPLE)
@@ -31,6 +31,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = actions.add_parser("list", help="ids, names and numbers of staff")
     installation.describe(parser, "List the practices.", LIST_EXAMPLE)
     parser.set_defaults(run=show_all)
+    standing.register_practice(actions)
 
 
 def add(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
 from confide.access.roles import Role
-from confide.cli import installation, raises, show
+from confide.cli import installation, raises, show, standing
 from confide.errors import Invalid, Misconfigured
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ _ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
-    group = commands.add_parser("staff", help="people who sign in: add, list, raise", description=__doc__)
+    group = commands.add_parser(
+        "staff", help="people who sign in: add, list, raise, freeze, thaw", description=__doc__
+    )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     parser = actions.add_parser("add", help="add a person, or a role to a person")
     installation.describe(parser, "Add a person to a practice.", EXAMPLE)
@@ -49,6 +51,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     installation.describe(parser, "List the people of all practices.", LIST_EXAMPLE)
     parser.set_defaults(run=show_all)
     raises.register_staff(actions)
+    standing.register_staff(actions)
 
 
 def add(args: argparse.Namespace) -> int:
@@ -84,6 +87,8 @@ def show_all(args: argparse.Namespace) -> int:
 def _state(person: Account, active: bool) -> str:
     if person.frozen_at is not None:
         return "frozen"
+    if person.suspect_at is not None:
+        return "suspect"
     return "" if active and person.is_active else "inactive"
 
 

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
-from confide.access import attempts, sessions
+from confide.access import attempts, sessions, standing
 from confide.access.entrances import Device, Session
 from confide.access.models import Account
 from confide.access.sessions import End
@@ -40,6 +40,8 @@ class Keeper:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         ended = _check(request) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        if isinstance(ended, Account):
+            return _stop(request, ended)
         if ended is not None:
             return _show_out(request, ended)
         response = self._get_response(request)
@@ -56,7 +58,8 @@ class Keeper:
         return response
 
 
-def _check(request: HttpRequest) -> End | None:
+def _check(request: HttpRequest) -> End | Account | None:
+    """Return why the session does not go on; the account where it is frozen, and None where all is well."""
     account = request.session.get(SESSION_KEY)
     if account is None:
         return None
@@ -66,6 +69,10 @@ def _check(request: HttpRequest) -> End | None:
         setattr(request, _ROW, found)
         return None
     person = Account.objects.filter(pk=account).first()
+    if found is End.FROZEN and person is not None and person.frozen_at is not None:
+        return None if request.path == resolve_url("account_logout") else person
+    if found is End.FROZEN:
+        Session.objects.filter(pk=request.session.get(KEY, "")).delete()
     if found is not End.ENDED and person is not None:
         _tell(request, Event.SESSION_END, person, found.value)
     logout(request)
@@ -80,6 +87,14 @@ def _show_out(request: HttpRequest, ended: End) -> HttpResponse:
     if request.method == "GET" and request.path != resolve_url(settings.LOGIN_URL):
         asked["next"] = request.get_full_path()
     return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode(asked)}")
+
+
+def _stop(request: HttpRequest, person: Account) -> HttpResponse:
+    """Say that the login is frozen, what was kept and whom to call; a part of a page leads to all of it."""
+    if request.headers.get("HX-Request"):
+        return HttpResponseClientRedirect(resolve_url("pages:front"))
+    context = {"contacts": standing.contacts(person), "sending": request.method == "POST"}
+    return render(request, "pages/frozen.html", context, status=403)
 
 
 def begin(sender: object, request: HttpRequest, user: Account, **_: Any) -> None:  # noqa: ARG001 - a signal's receiver

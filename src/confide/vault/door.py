@@ -13,7 +13,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from confide.access import budget
+from confide.access import budget, pulse
 from confide.access.decide import Grant
 from confide.access.exposure import Charge
 from confide.access.roles import Action, Form
@@ -180,7 +180,12 @@ class Vault:
             raise AccessDenied(msg)
 
     def written(self, grant: Grant, documents: Iterable[tuple[Document, bytes]]) -> None:
-        """Journal writes, in the caller's transaction: (document, SHA-256 of its body)."""
+        """Journal writes, in the caller's transaction: (document, SHA-256 of its body).
+
+        Raises:
+            Frozen: The credential was stopped since the grant was made; nothing may be stored.
+        """
+        pulse.recheck(grant)
         now = self._clock()
         self._append(
             entry_for(grant, now, patient=patient, body_sha256=sha256, **_what(d))
@@ -205,6 +210,7 @@ class Vault:
 
         Raises:
             GrantMismatch, GrantExpired: The grant is not for this.
+            Frozen: The credential was stopped since the grant was made.
             JournalUnavailable: The journal cannot be written; nothing was revealed.
             Damaged: A seal is missing or does not open; recorded as shown, nothing was revealed.
         """
@@ -248,6 +254,7 @@ class Vault:
             for d in documents
         ]
         if not any(shown):
+            pulse.recheck(grant)
             return len(documents)
         charges: list[Charge] = []
         last_group: list[int] = []

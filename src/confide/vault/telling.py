@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, transaction
 
-from confide.access import budget
+from confide.access import budget, pulse
 from confide.access.decide import Grant
 from confide.access.roles import Form
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
@@ -129,6 +129,7 @@ def _pay(journal: Journal, grant: Grant, now: datetime, tellings: Sequence[Telli
     if not tellings:
         return []
     with durable():
+        pulse.recheck(grant)
         paid_groups = budget.reserve(grant, charges, now)
         paid = [
             t.problem is None and group <= paid_groups for t, group in zip(tellings, last_group, strict=True)

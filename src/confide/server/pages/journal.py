@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from confide.access.decide import Grant, decide
 from confide.access.models import Account, Client, Membership
 from confide.access.roles import Action, Form, Purpose, Role
+from confide.audit import standing
 from confide.audit.journal import LIMIT, Line, Outcome
 from confide.errors import AccessDenied, ConfideError, Invalid, Unknown
 from confide.protect.elements import CATALOGUE, Element
@@ -31,7 +32,7 @@ _TOGETHER: Final = timedelta(minutes=5)
 _SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value, Action.EXPORT.value})
 # An import or an export is about a thousand people in a minute, and is one act.
 _OF_MANY: Final = frozenset({Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value})
-_ALL: Final = tuple(action.value for action in Action)
+_ALL: Final = (*(action.value for action in Action), *(event.value for event in standing.Event))
 """Who came and went is told on a page of its own: ``entrances``."""
 
 _VERBS: Final[dict[str, str]] = {
@@ -44,6 +45,11 @@ _VERBS: Final[dict[str, str]] = {
     Action.TOKENIZE: "Made tokens",
     Action.JOURNAL_READ: "Read the journal",
     Action.EXPORT: "Exported",
+    standing.Event.FREEZE: "Froze a login",
+    standing.Event.DEGRADE: "Made a login suspect",
+    standing.Event.STORM: "Would have stopped one more login, and calls a person",
+    standing.Event.LIFT: "Trusted a login again",
+    standing.Event.OUTSIDER: "Named somebody outside",
 }
 # What is told apart by what the entry is about.
 _STEPS: Final = {
@@ -179,7 +185,7 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
         time=dates.format_time(at),
         who=names.get(entry.actor, "Confide" if entry.actor_kind == "system" else "Unknown login"),
         actor=entry.actor,
-        role=ROLE_LABELS.get(Role(entry.role), entry.role),
+        role=ROLE_LABELS[Role(entry.role)] if entry.role in set(Role) else entry.role,
         verb=_STEPS.get(entry.resource_type) or _VERBS.get(entry.action, entry.action),
         purpose=Purpose(entry.purpose).label,
         patient=patient,

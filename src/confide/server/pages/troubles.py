@@ -10,6 +10,7 @@ from confide.errors import (
     BudgetSpent,
     ConfideError,
     Damaged,
+    Frozen,
     Gone,
     GrantExpired,
     Invalid,
@@ -44,6 +45,14 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
             "What you have already uncovered stays yours to open. Ask a colleague, or wait: the budget "
             "looks back over one hour, one day and 30 days. The privacy officer or practice manager can "
             "raise it for some hours; they also know whether the whole practice has reached its ceiling.",
+        ),
+    ),
+    (
+        Frozen,
+        Trouble(
+            403,
+            "This login was stopped while you worked, so nothing was shown or stored.",
+            "All that you had saved is kept. The privacy officer or manager of your practice can let you in.",
         ),
     ),
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from allauth.account import views as allauth
 from django.urls import include, path
 
-from confide.server.pages import chart, entrances, finder, front, journal, reveal, sessions
+from confide.server.pages import chart, entrances, finder, front, journal, reveal, sessions, standing
 
 _PAGES = [
     path("", front.front, name="front"),
@@ -16,6 +16,7 @@ _PAGES = [
     path("patients/<str:patient>/reveal", reveal.reveal, name="reveal"),
     path("journal", journal.journal, name="journal"),
     path("journal/sign-ins", entrances.entrances, name="entrances"),
+    path("logins", standing.standing, name="standing"),
     path("sessions", sessions.sessions, name="sessions"),
 ]
 urlpatterns = [

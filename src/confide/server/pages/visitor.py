@@ -18,6 +18,7 @@ from confide.access import budget
 from confide.access.budget import Usage
 from confide.access.decide import Actor, act_as_member
 from confide.access.models import Account, Membership
+from confide.access.raises import APPROVERS
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import ConfideError
 from confide.protect.elements import Element
@@ -85,6 +86,11 @@ class Visitor:
     @property
     def reads_journal(self) -> bool:
         return self.form(Action.JOURNAL_READ, Element.NAME) is not Form.REFUSED
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the role freezes logins and lets them in again."""
+        return self.role in APPROVERS
 
     @property
     def treats(self) -> bool:
