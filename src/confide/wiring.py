@@ -21,6 +21,7 @@ from confide.records.rows import ChangedPatients, known_patients
 from confide.records.search import Search
 from confide.records.traces import RecordShelves
 from confide.vault.door import Clock, Vault
+from confide.vault.emergencies import Emergencies
 from confide.vault.exports import Exports
 from confide.vault.index import IdentityIndex
 from confide.vault.release import Release
@@ -67,6 +68,7 @@ class System:
     search: Search
     finder: Finder
     bundles: Bundles
+    emergencies: Emergencies
     exports: Exports
     outgoing: Outgoing
     tracer: Tracer
@@ -105,6 +107,7 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
         search=search,
         finder=Finder(charts, indexes),
         bundles=Bundles(charts, search),
+        emergencies=Emergencies(vault, journal, clock),
         exports=exports,
         outgoing=Outgoing(Release(vault, exports, journal, clock), clock),
         tracer=Tracer(vault, RecordShelves(), journal, clock),

@@ -13,6 +13,7 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client as Http
 
 from confide.access.models import Account, Membership
+from confide.vault.emergencies import Emergencies
 from tests.server.pages.surgery import BROWSER
 
 PROOF = re.compile(r'name="proof" value="([^"]+)"')
@@ -34,7 +35,9 @@ class Clock:
 def follow(monkeypatch: Any, clock: Clock) -> None:
     """Let the server of this process go by *clock*."""
     config = apps.get_app_config("server")
-    monkeypatch.setattr(config, "_system", replace(config.system(), clock=clock))
+    system = config.system()
+    emergencies = Emergencies(system.vault, system.journal, clock)
+    monkeypatch.setattr(config, "_system", replace(system, clock=clock, emergencies=emergencies))
 
 
 def hash_cheaply(monkeypatch: Any) -> None:

@@ -76,3 +76,46 @@ class Outsider(models.Model):
                 name="one_outsider_per_practice",
             ),
         ]
+
+
+class Emergency(models.Model):
+    """A glass that was broken, or is asked to be: one person, in one session, for one patient.
+
+    Attributes:
+        session: The id of the session in which alone it holds.
+        degraded: The session was suspect, and a passkey was proved for this.
+        reason_sealed: The typed reason, sealed under the practice's journal key.
+        asked_at: When it was broken; or asked for, where a second person is needed.
+        begins_at: From when it holds; None while a second person is waited for.
+        expires_at: Until when; None as long.
+        allowed_by: The second person, where one was needed.
+        verdict: A code of ``glass.Verdict``; empty until it is reviewed.
+        note_sealed: What the reviewer typed, sealed like the reason.
+    """
+
+    id = models.CharField(primary_key=True, max_length=36, default=_id, editable=False)
+    practice = models.ForeignKey("access.Practice", on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey("access.Account", on_delete=models.PROTECT, related_name="+")
+    role = models.CharField(max_length=20)
+    session = models.CharField(max_length=36)
+    patient = models.CharField(max_length=64)
+    degraded = models.BooleanField(default=False)
+    reason_sealed = models.BinaryField()
+    asked_at = models.DateTimeField(db_index=True)
+    begins_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    allowed_by = models.ForeignKey(
+        "access.Account", on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    verdict = models.CharField(max_length=12, blank=True, default="")
+    note_sealed = models.BinaryField(default=b"")
+    reviewed_by = models.ForeignKey(
+        "access.Account", on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "session", "patient"], name="emergency_by_session"),
+            models.Index(fields=["practice", "verdict", "asked_at"], name="emergency_to_review"),
+        ]

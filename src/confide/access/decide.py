@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from django.db import DatabaseError
 
-from confide.access import raises
+from confide.access import glass, raises
 from confide.access.entrances import Session
 from confide.access.models import Client, Membership, Practice
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
@@ -187,6 +187,11 @@ def decide(
         raise Unavailable(f"access cannot be decided now ({type(error).__name__})") from None
     # What raises the budget ends in time: a grant does not outlive it.
     expires = min(now + GRANT_LIFETIME, facts.raised_until or now + GRANT_LIFETIME)
+    if purpose is Purpose.BTG:
+        broken = glass.until(actor, patients, now)
+        if broken is None:
+            raise AccessDenied("an emergency begins with breaking the glass, for one patient")
+        expires = min(expires, broken)
     return _grant(actor, action, purpose, patients, elements, facts, expires)
 
 

@@ -18,6 +18,7 @@ from confide.access.entrances import Device, Session
 from confide.access.models import Account
 from confide.access.sessions import End
 from confide.audit.entrances import Event, entries_of
+from confide.errors import AccessDenied
 from confide.server import throttle
 from confide.server.apps import system
 
@@ -168,6 +169,17 @@ def session_of(request: HttpRequest) -> Session | None:
     """The live session that the request belongs to, as it stood when the request came."""
     row: Session | None = getattr(request, _ROW, None)
     return row
+
+
+def require_trusted(request: HttpRequest) -> None:
+    """Refuse to let a suspect session decide about others.
+
+    Raises:
+        AccessDenied: The session is suspect.
+    """
+    session = session_of(request)
+    if session is not None and session.suspect_at is not None:
+        raise AccessDenied("a suspect session decides about nobody else")
 
 
 def device_of(request: HttpRequest) -> str:

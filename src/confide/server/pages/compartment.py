@@ -66,7 +66,7 @@ def names(visitor: Visitor, bodies: Iterable[Mapping[str, Any]]) -> dict[str, st
             ids.append(parse_id(target.split("/")[1]))
         except Unknown:
             continue
-    grant = decide(visitor.actor, Action.READ, visitor.purpose, None, (), system().clock())
+    grant = decide(visitor.actor, Action.READ, visitor.usual, None, (), system().clock())
     found = list(
         some(Resource.objects.filter(practice=visitor.actor.practice, type__in=_NAMED, deleted=False), ids)
     )

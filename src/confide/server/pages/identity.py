@@ -79,9 +79,10 @@ class Veiled:
 def choices(visitor: Visitor, element: Element) -> tuple[Choice, ...]:
     """The purposes for which the visitor may uncover *element*; the page's own comes chosen."""
     forms = {p: visitor.form(Action.REVEAL, element, p) for p in Purpose}
-    possible = [p for p in Purpose if forms[p] in {Form.CLEAR, Form.MASKED}]
-    # Emergency access is never the one that a hurried Enter takes.
-    possible.sort(key=lambda p: (p is Purpose.BTG, p is not visitor.purpose))
+    # An emergency is a purpose while the glass is broken, and then the page's own.
+    offered = [p for p in Purpose if p is not Purpose.BTG or visitor.purpose is Purpose.BTG]
+    possible = [p for p in offered if forms[p] in {Form.CLEAR, Form.MASKED}]
+    possible.sort(key=lambda p: p is not visitor.purpose)
     return tuple(Choice(p, forms[p] is Form.MASKED, i == 0) for i, p in enumerate(possible))
 
 

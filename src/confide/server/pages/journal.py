@@ -22,7 +22,7 @@ from confide.records.rows import parse_id, some
 from confide.server.apps import system
 from confide.server.pages import compartment, dates, svg
 from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
-from confide.vault import exports, tracing
+from confide.vault import emergencies, exports, tracing
 
 _SHOWN: Final = 60
 _PAGES: Final = 5
@@ -32,7 +32,13 @@ _TOGETHER: Final = timedelta(minutes=5)
 _SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value, Action.EXPORT.value})
 # An import or an export is about a thousand people in a minute, and is one act.
 _OF_MANY: Final = frozenset({Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value})
-_ALL: Final = (*(action.value for action in Action), *(event.value for event in standing.Event))
+_GLASS: Final = {
+    emergencies.BREAK: "Broke the glass",
+    emergencies.ASK: "Asked a second person for an emergency",
+    emergencies.ALLOW: "Allowed a colleague’s emergency",
+    emergencies.REVIEW: "Reviewed an emergency",
+}
+_ALL: Final = (*(action.value for action in Action), *(event.value for event in standing.Event), *_GLASS)
 """Who came and went is told on a page of its own: ``entrances``."""
 
 _VERBS: Final[dict[str, str]] = {
@@ -50,6 +56,7 @@ _VERBS: Final[dict[str, str]] = {
     standing.Event.STORM: "Would have stopped one more login, and calls a person",
     standing.Event.LIFT: "Trusted a login again",
     standing.Event.OUTSIDER: "Named somebody outside",
+    **_GLASS,
 }
 # What is told apart by what the entry is about.
 _STEPS: Final = {
@@ -130,7 +137,7 @@ def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         "more": more,
         "staff": actors_of(visitor.actor.practice),
         "patient": patient,
-        "stand_in": _stand_ins(visitor, [patient]).get(patient, "") if patient else "",
+        "stand_in": stand_ins(visitor, [patient]).get(patient, "") if patient else "",
         "actor": actor,
         "day": dates.write(now.date()),
     }
@@ -166,8 +173,8 @@ def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
     oldest = min((line.id for group in groups for line in group), default=0)
     names = actor_names(group[0].entry.actor for group in groups)
     about = [{line.entry.patient for line in group if line.entry.patient} for group in groups]
-    stand_ins = _stand_ins(visitor, {min(people) for people in about if len(people) == 1})
-    return [_act(group, names, stand_ins) for group in groups], oldest if rest else 0
+    labels = stand_ins(visitor, {min(people) for people in about if len(people) == 1})
+    return [_act(group, names, labels) for group in groups], oldest if rest else 0
 
 
 def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]) -> Act:
@@ -221,7 +228,7 @@ def actors_of(practice: str) -> list[tuple[str, str]]:
     return sorted({*rows, *clients}, key=lambda pair: pair[1])
 
 
-def _stand_ins(visitor: Visitor, patients: Iterable[str]) -> dict[str, str]:
+def stand_ins(visitor: Visitor, patients: Iterable[str]) -> dict[str, str]:
     """The pseudonyms by which patients can be spoken of; nothing is opened for them."""
     ids = []
     for patient in patients:

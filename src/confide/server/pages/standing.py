@@ -1,4 +1,4 @@
-"""Which logins and programs are frozen or suspect, since when and why; to freeze one, to let one in again."""
+"""Logins and programs that are frozen or suspect, since when and why; to freeze one, to let one in again."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def standing(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 def _act(request: HttpRequest, visitor: Visitor) -> None:
     assert isinstance(request.user, Account)  # noqa: S101 - AUTH_USER_MODEL; tells the type
-    session = keeper.session_of(request)
-    if session is not None and session.suspect_at is not None:
-        raise AccessDenied("a suspect session freezes nobody and lets nobody in")
+    keeper.require_trusted(request)
     practice, now, journal = visitor.actor.practice, system().clock(), system().journal
     credential = visitor.actor.credential
     if "freeze" in request.POST:

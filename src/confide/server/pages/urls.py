@@ -5,7 +5,17 @@ from __future__ import annotations
 from allauth.account import views as allauth
 from django.urls import include, path
 
-from confide.server.pages import chart, entrances, finder, front, journal, reveal, sessions, standing
+from confide.server.pages import (
+    chart,
+    emergencies,
+    entrances,
+    finder,
+    front,
+    journal,
+    reveal,
+    sessions,
+    standing,
+)
 
 _PAGES = [
     path("", front.front, name="front"),
@@ -14,6 +24,8 @@ _PAGES = [
     path("found", finder.find, name="find"),
     path("patients/<str:patient>", chart.chart, name="chart"),
     path("patients/<str:patient>/reveal", reveal.reveal, name="reveal"),
+    path("patients/<str:patient>/emergency", emergencies.break_glass, name="glass"),
+    path("emergencies", emergencies.emergencies, name="emergencies"),
     path("journal", journal.journal, name="journal"),
     path("journal/sign-ins", entrances.entrances, name="entrances"),
     path("logins", standing.standing, name="standing"),

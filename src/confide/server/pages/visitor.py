@@ -17,6 +17,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from confide.access import budget
 from confide.access.budget import Usage
 from confide.access.decide import Actor, act_as_member
+from confide.access.glass import ALLOWING
 from confide.access.models import Account, Membership
 from confide.access.raises import APPROVERS
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
@@ -91,6 +92,21 @@ class Visitor:
     def keeps(self) -> bool:
         """Whether the role freezes logins and lets them in again."""
         return self.role in APPROVERS
+
+    @property
+    def breaks_glass(self) -> bool:
+        """Whether the role has emergencies."""
+        return self.form(Action.READ, Element.NAME, Purpose.BTG) is Form.CLEAR
+
+    @property
+    def allows_emergencies(self) -> bool:
+        """Whether the role is a second person's, or reviews."""
+        return self.role in ALLOWING
+
+    @property
+    def usual(self) -> Purpose:
+        """Why pages are opened in this role, also while a glass is broken."""
+        return _PURPOSES.get(self.role, Purpose.HOPERAT)
 
     @property
     def treats(self) -> bool:
@@ -168,12 +184,15 @@ def show(
     request: HttpRequest, visitor: Visitor, template: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     """Render a page with what every page shows: who is signed in, and what it has cost today."""
+    from confide.server.pages.calls import calls  # it asks this module who is there
+
     every = {
         "visitor": visitor,
         "ring": ring(visitor),
         # Asked by whole pages only: a part has no place for them.
         "new_devices": partial(keeper.unconfirmed, request),
         "is_new_here": partial(keeper.is_new_here, request),
+        "calls": partial(calls, visitor),
     }
     return render(request, template, {**every, **context}, status=status)
 
