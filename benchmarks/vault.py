@@ -69,11 +69,12 @@ def _register() -> str:
     client = Client.objects.create(
         practice=system.found_practice("Bench"), name="bench vault", purpose="PATRQT",
         elements=[str(e) for e in Element], token_scopes=[SCOPE], scopes="vault/tokenize vault/detokenize",
-        day_patients=10**6, day_units=10**8,
+        day_patients=10**6, day_units=10**8, jwks={"keys": [{"kid": "bench"}]},
     )  # fmt: skip
     issued = secrets.token_urlsafe(32)
     AccessToken.objects.create(
         client=client,
+        key="bench",
         digest=hashlib.sha256(issued.encode()).hexdigest(),
         scopes=client.scopes,
         expires_at=wiring.utc_now() + timedelta(hours=1),

@@ -90,6 +90,9 @@ def test_what_cannot_be_registered(installed: Confide) -> None:
     for words in (
         ("lab", "--key-out", key, "--scopes", "everything"),
         ("lab", "--key-out", key, "--scopes", "system/*.rs user/*.rs"),
+        ("lab", "--key-out", key, "--scopes", "system/Observation.rs?category=laboratory"),
+        ("lab", "--key-out", key, "--networks", "lab.example"),
+        ("lab", "--key-out", key, "--days", "401"),
         ("lab", "--key-out", key, "--elements", "shoe-size"),
         ("lab", "--key-out", key, "--day-patients", "151"),
         ("lab", "--key-out", key, "--purpose", "FUN"),
@@ -115,6 +118,30 @@ def thaw(confide: Confide) -> None:
     office = Office(confide)
     office.change("UPDATE access_account SET created_at = %s", datetime.now(UTC) - timedelta(days=8))
     office("client", "thaw", "lab", by="plindgren")
+
+
+def test_keys_and_networks_change_while_it_runs(installed: Confide) -> None:
+    old, new = installed.folder / "old.json", installed.folder / "new.json"
+    add(installed, "lab", "--key-out", old, "--days", 20, "--networks", "203.0.113.0/28, 2001:db8::/32")
+    first, second = json.loads(old.read_text())["kid"], ""
+    assert "its last key ends on" in installed("doctor")
+    installed("client", "key", "add", "lab", "--key-out", new, "--days", 401, exits=2)
+    assert not new.exists()
+    said = installed("client", "key", "add", "lab", "--key-out", new)
+    second = json.loads(new.read_text())["kid"]
+    assert first in said
+    assert second in said
+    assert json.loads(new.read_text())["d"] not in said
+    installed("client", "key", "retire", "lab", first)
+    listed = installed("client", "key", "list", "lab")
+    assert second in listed
+    assert first not in listed
+    assert "last key" in installed("client", "key", "retire", "lab", second, exits=2)
+    assert "203.0.113.0/28, 2001:db8::/32" in installed("client", "change", "lab", "--elements", "name")
+    assert "zeros behind" in installed("client", "change", "lab", "--networks", "10.0.0.1/8", exits=2)
+    assert "say what" in installed("client", "change", "lab", exits=2)
+    assert "anywhere" in installed("client", "change", "lab", "--networks", "any")
+    assert "may come from anywhere" in installed("doctor")
 
 
 def _set(confide: Confide, key: dict[str, str]) -> str:

@@ -144,6 +144,7 @@ def test_a_clock_may_be_a_minute_off(lab: Any) -> None:
         ({"client_assertion_type": "saml"}, "invalid_client"),
         ({"client_id": "somebody"}, "invalid_client"),
         ({"scope": "system/Nothing.rs"}, "invalid_scope"),
+        ({"scope": "system/Observation.rs?category=laboratory"}, "invalid_scope"),
         ({"scope": ""}, "invalid_scope"),
     ],
 )
@@ -230,6 +231,9 @@ def test_keys_are_looked_at_before_they_are_registered() -> None:
         {"keys": [KEY.as_dict(private=True)]},
         public(ECKey.generate_key("P-256", private=True)),
         public(weak),
+        {"keys": [KEY.as_dict(private=False)] * 2},
+        {"keys": [{**KEY.as_dict(private=False), "kid": "x" * 201}]},
+        {"keys": [{**KEY.as_dict(private=False), "kid": "a\nb"}]},
         {"keys": [OctKey.import_key("a secret that is long enough").as_dict()]},
     ):
         with pytest.raises(Invalid):

@@ -100,13 +100,14 @@ class Client(models.Model):
     """A registered program: an OAuth2 client of one practice, by SMART Backend Services.
 
     Attributes:
-        jwks: Its public keys, a JSON Web Key Set (RFC 7517).
+        jwks: Its public keys, a JSON Web Key Set (RFC 7517); ``keys`` says which of them hold.
         scopes: SMART scopes that it may ask for, separated by spaces.
         elements: Codes of the elements that it may have otherwise than as stand-ins.
         purpose: The one purpose that it was registered for, a code of ``roles.Purpose``.
         day_patients: Distinct patients in 24 hours; None is the default.
         day_units: Weighted units in 24 hours; None is the default.
         token_scopes: Recipients whose tokens it may turn back into values; none unless registered.
+        networks: Addresses and networks that it may come from (``networks``); none is anywhere.
     """
 
     id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
@@ -122,6 +123,7 @@ class Client(models.Model):
     day_patients = models.PositiveIntegerField(null=True, blank=True)
     day_units = models.PositiveIntegerField(null=True, blank=True)
     token_scopes = models.JSONField(default=list, blank=True)
+    networks = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
 
@@ -137,10 +139,16 @@ class AssertionId(models.Model):
 
 
 class AccessToken(models.Model):
-    """A bearer token that a client holds; ``digest`` is its SHA-256 in 64 hexadecimal digits."""
+    """A bearer token that a client holds.
+
+    Attributes:
+        digest: Its SHA-256 in 64 hexadecimal digits.
+        key: The id of the client's key that it was got with; it is good as long as that one.
+    """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
     digest = models.CharField(max_length=64, unique=True)
+    key = models.CharField(max_length=200)
     scopes = models.TextField(blank=True, default="")
     expires_at = models.DateTimeField(db_index=True)
 

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from confide.access.roles import Purpose
-from confide.cli import installation, raises, show, standing
-from confide.errors import Invalid, Misconfigured, Unavailable
-from confide.protect.elements import Element
+from confide.cli import installation, keys, raises, registration, show, standing
+from confide.cli.program import is_id, named, read_json
+from confide.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     from confide.access.models import Client
 
-ADD_EXAMPLE: Final = """\
-examples:
-  confide client add lab --scopes "system/Patient.rs system/Observation.cruds" \\
-      --elements name,birth-date,mrn,date --key-out lab-key.json
-  confide client add registry --scopes system/*.rs --jwks registry-public.json
-  confide client add pharmacy --purpose HPAYMT --elements ssn --scopes "vault/tokenize vault/detokenize" \\
-      --token-scopes lab-partner --key-out pharmacy-key.json
-
-A program sees what it is registered for, up to its budget, and stand-ins otherwise. Without --jwks a key pair
-(P-384, for ES384) is made; the private key is written once, for the program, and kept nowhere else.
-"""
 EXCHANGE_EXAMPLE: Final = """\
 example:
   curl -H "Authorization: Bearer $(confide client token lab --key lab-key.json)" \\
@@ -44,9 +30,7 @@ LIST_EXAMPLE: Final = """\
 example:
   confide client list
 """
-SCOPES: Final = "system/*.rs"
 _ALL_SCOPES: Final = "system/*.cruds vault/tokenize vault/detokenize vault/protect vault/reveal"
-_PURPOSES: Final = (Purpose.TREAT, Purpose.HPAYMT, Purpose.HOPERAT, Purpose.PATRQT)
 _PATIENCE: Final = 30
 _ASSERTION_SECONDS: Final = 240
 
@@ -54,10 +38,13 @@ _ASSERTION_SECONDS: Final = 240
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser(
-        "client", help="programs that use the API: add, token, list, freeze, thaw, raise", description=__doc__
+        "client",
+        help="programs that use the API: add, change, key, token, list, freeze, thaw, raise",
+        description=__doc__,
     )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _register_add(actions.add_parser("add", help="register a program"))
+    registration.register(actions)
+    keys.register(actions)
     parser = actions.add_parser("token", help="get an access token, as the program does")
     installation.describe(parser, "Get an access token.", EXCHANGE_EXAMPLE)
     parser.add_argument("name", metavar="NAME", help="name or id of the program")
@@ -75,95 +62,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     raises.register_client(actions)
 
 
-def _register_add(parser: argparse.ArgumentParser) -> None:
-    installation.describe(parser, "Register a program of one practice.", ADD_EXAMPLE)
-    parser.add_argument("name", metavar="NAME", help="what people call it")
-    parser.add_argument("--practice", metavar="ID", help="id or name (needed where there are several)")
-    parser.add_argument(
-        "--purpose", metavar="CODE", choices=[p.value for p in _PURPOSES], default=Purpose.TREAT.value,
-        help="what for: %(choices)s (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--elements", metavar="LIST", default="",
-        help="what it may see: all, or some of " + ", ".join(Element) + " (default: nothing but stand-ins)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--scopes", metavar="LIST", default=SCOPES,
-        help="SMART scopes, and vault/tokenize, detokenize, protect, reveal (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--token-scopes", metavar="LIST", default="",
-        help="recipients whose tokens it may turn back into values (default: none)",
-    )  # fmt: skip
-    parser.add_argument("--day-patients", metavar="N", type=int, help="patients in 24 hours at most")
-    keys = parser.add_mutually_exclusive_group(required=True)
-    keys.add_argument(
-        "--key-out", metavar="FILE", type=Path, help="make a key pair; the private one goes here"
-    )
-    keys.add_argument("--jwks", metavar="FILE", type=Path, help="public keys that the program has made")
-    parser.set_defaults(run=add)
-
-
-def add(args: argparse.Namespace) -> int:
-    """Register a program."""
-    installation.ready(args)
-    from confide.access import budget
-    from confide.access.models import Client
-
-    name = args.name.strip()
-    if not 0 < len(name) <= 200:
-        raise Invalid("a program's name has 1 to 200 characters")
-    if Client.objects.filter(name=name).exists():
-        raise Invalid("there is a program of that name already (see confide client list)")
-    if args.day_patients is not None and not 0 <= args.day_patients <= budget.client_ceiling():
-        raise Invalid(
-            f"--day-patients is 0 to {budget.client_ceiling()} (budget.client_ceiling_patients raises it)"
-        )
-    client = Client(
-        practice=installation.practice(args.practice),
-        name=name,
-        scopes=_scopes(args.scopes),
-        elements=_elements(args.elements),
-        purpose=args.purpose,
-        day_patients=args.day_patients,
-        token_scopes=_token_scopes(args.token_scopes),
-    )
-    client.jwks = _keys(args.jwks) if args.jwks else make_key(args.key_out)
-    client.save(force_insert=True)
-    show.step("made", "client", f"{client.name}   {client.pk}")
-    show.step("made", "may", client.scopes)
-    show.step("made", "sees", ", ".join(client.elements) or "stand-ins only")
-    if client.token_scopes:
-        show.step("made", "turns back", f"tokens of {', '.join(client.token_scopes)}")
-    if args.key_out:
-        show.step("made", "private key", f"{args.key_out}   (hand it to the program; there is no other copy)")
-        show.advice((f"confide client token {name} --key {args.key_out}", "an access token"))
-    return show.DONE
-
-
-def make_key(path: Path) -> dict[str, Any]:
-    """Make a key pair, write the private key for its owner only, and return the public key set."""
-    from joserfc.jwk import ECKey
-
-    key = ECKey.generate_key(
-        "P-384", {"kid": secrets.token_hex(8), "alg": "ES384", "use": "sig"}, private=True
-    )
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as problem:
-        raise Misconfigured(
-            f"{path} cannot be made ({type(problem).__name__}; an existing key is kept)"
-        ) from None
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(key.as_dict(private=True), file, indent=1)
-        file.write("\n")
-    return {"keys": [key.as_dict(private=False)]}
-
-
 def token(args: argparse.Namespace) -> int:
     """Get an access token over HTTP and print it."""
-    client_id = args.name if _is_id(args.name) else named(args).pk
-    show.line(exchange(args.url, client_id, _read_json(args.key), args.scopes))
+    client_id = args.name if is_id(args.name) else named(args).pk
+    show.line(exchange(args.url, client_id, read_json(args.key), args.scopes))
     return show.DONE
 
 
@@ -232,23 +134,11 @@ def show_all(args: argparse.Namespace) -> int:
 
     rows = [
         (c.name, c.pk, c.practice.name, c.purpose, c.scopes, ", ".join(c.elements) or "stand-ins",
-         ", ".join(c.token_scopes), _state(c))
+         ", ".join(c.token_scopes), ", ".join(c.networks) or "anywhere", _state(c))
         for c in Client.objects.select_related("practice").order_by("name")
     ]  # fmt: skip
-    show.table(("name", "id", "practice", "purpose", "may", "sees", "tokens of", ""), rows)
+    show.table(("name", "id", "practice", "purpose", "may", "sees", "tokens of", "from", ""), rows)
     return show.DONE
-
-
-def named(args: argparse.Namespace) -> Client:
-    """Return the program that a command means by ``name``."""
-    installation.ready(args)
-    from confide.access.models import Client
-
-    field = "pk" if _is_id(args.name) else "name"
-    found = list(Client.objects.filter(**{field: args.name})[:2])
-    if len(found) != 1:
-        raise Misconfigured("there is no such program, or several of that name (see confide client list)")
-    return found[0]
 
 
 def _state(client: Client) -> str:
@@ -257,57 +147,6 @@ def _state(client: Client) -> str:
     if client.suspect_at is not None:
         return "suspect"
     return "" if client.active else "inactive"
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def _scopes(text: str) -> str:
-    from confide.server import smart
-
-    if not smart.parse(text) or smart.strangers(text):
-        raise Invalid(
-            "--scopes are SMART scopes of programs, such as system/Patient.rs or system/*.read,"
-            " and vault/tokenize, vault/detokenize, vault/protect, vault/reveal"
-        )
-    return " ".join(text.split())
-
-
-def _elements(text: str) -> list[str]:
-    if text.strip() == "all":
-        return [element.value for element in Element]
-    wanted = text.replace(",", " ").split()
-    if set(wanted) - {element.value for element in Element}:
-        raise Invalid(f"--elements are all, or some of {', '.join(Element)}")
-    return wanted
-
-
-def _token_scopes(text: str) -> list[str]:
-    from confide.protect.tokens import is_scope
-
-    wanted = text.replace(",", " ").split()
-    if not all(map(is_scope, wanted)):
-        raise Invalid("--token-scopes are names in a-z, 0-9 and hyphens, at most 63 characters each")
-    return list(dict.fromkeys(wanted))
-
-
-def _keys(path: Path) -> dict[str, Any]:
-    from confide.server import oauth
-
-    return oauth.read_keys(_read_json(path))
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise Misconfigured(f"{path} cannot be read ({type(problem).__name__})") from None
-    except ValueError:
-        raise Invalid(f"{path} is not JSON") from None
 
 
 def _error(refusal: HTTPError) -> str:

@@ -194,6 +194,7 @@ def databases(config: Config) -> Iterator[Finding]:
         yield from _triggers(connections["default"])
         yield from _last_entry(connections["default"])
         yield from _practices(config)
+        yield from _programs()
 
 
 def _database(name: str, connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -296,6 +297,28 @@ def _practices(config: Config) -> Iterator[Finding]:
         yield note(
             "staff", "nobody is the privacy officer", "confide staff add USERNAME --role privacy_officer"
         )
+
+
+def _programs() -> Iterator[Finding]:
+    """Does a program's key end soon, and may it come from anywhere?"""
+    from confide.access import keys
+    from confide.access.models import Client
+
+    now = datetime.now(UTC)
+    listed = list(Client.objects.filter(active=True, frozen_at=None).order_by("name"))
+    for client in listed:
+        ends = max((key.until for key in keys.live(client, now)), default=now)
+        advice = f"confide client key add {client.name} ..., then retire the old one"
+        if ends <= now:
+            yield note("programs", f"{client.name}: none of its keys holds any more", advice)
+        elif ends <= now + keys.NOTICE:
+            yield note("programs", f"{client.name}: its last key ends on {ends:%Y-%m-%d}", advice)
+    anywhere = [client.name for client in listed if not client.networks]
+    if anywhere:
+        text = f"{show.many(len(anywhere), 'program')} may come from anywhere, such as {anywhere[0]}"
+        yield note("programs", text, "confide client change NAME --networks ...")
+    elif listed:
+        yield ok("programs", f"{show.many(len(listed), 'program')}, each from networks of its own")
 
 
 def _keys(config: Config, practices: list[str]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from confide.access.roles import Role
-from confide.cli import client, staff
+from confide.cli import client, keys, staff
 from confide.errors import Damaged
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def hire(stage: Stage, folder: Path, practice: Practice) -> None:
     (folder / KEY).unlink(missing_ok=True)
     Client.objects.filter(practice=practice, name=LOADER).update(active=False)
     made = Client(practice=practice, name=LOADER, scopes=SCOPES)
-    made.jwks = client.make_key(folder / KEY)
+    made.jwks = keys.make(folder / KEY)
     made.save(force_insert=True)
     stage.client = made.pk
 

@@ -151,6 +151,6 @@ def _person(args: argparse.Namespace) -> Account:
 
 
 def _program(args: argparse.Namespace) -> Subject:
-    from confide.cli import client
+    from confide.cli import program
 
-    return client.named(args)
+    return program.named(args)

@@ -22,6 +22,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
+from confide.access import keys, networks
 from confide.access.models import AccessToken, AssertionId, Client
 from confide.errors import Invalid, TooLarge
 from confide.server import bodies, smart, throttle
@@ -38,6 +39,7 @@ _FORM = "application/x-www-form-urlencoded"
 _FORM_LIMIT = 64 * 1024
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _LONGEST_JTI = 200
+_LONGEST_KID = 200
 _SMALLEST_RSA = 2048
 _NAMES = frozenset({"grant_type", "scope", "client_assertion_type", "client_assertion", "client_id"})
 
@@ -98,13 +100,15 @@ def _exchange(request: HttpRequest, now: datetime) -> dict[str, Any]:
         raise Refusal("unsupported_grant_type", "only client_credentials is supported")
     if form.get("client_assertion_type") != ASSERTION_TYPE or not form.get("client_assertion"):
         raise _stranger("no client assertion")
-    client, claims = _admit(request, form["client_assertion"], now)
+    client, claims, key = _admit(request, form["client_assertion"], now)
     if form.get("client_id", client.id) != client.id:
         raise _stranger("client_id is another client's")
     scopes = smart.grant(form.get("scope", ""), client.scopes)
     if not scopes:
+        if smart.narrowed(form.get("scope", "")):
+            raise Refusal("invalid_scope", "scopes with search parameters are not supported")
         raise Refusal("invalid_scope", "none of the scopes asked for is registered for this client")
-    return _issue(client, claims, scopes, now)
+    return _issue(client, claims, key, scopes, now)
 
 
 def _form(request: HttpRequest) -> dict[str, str]:
@@ -124,7 +128,7 @@ def _form(request: HttpRequest) -> dict[str, str]:
     return dict(known)
 
 
-def _admit(request: HttpRequest, assertion: str, now: datetime) -> tuple[Client, dict[str, Any]]:
+def _admit(request: HttpRequest, assertion: str, now: datetime) -> tuple[Client, dict[str, Any], str]:
     """Check an assertion, and count it: a network that sends many wrong ones waits."""
     try:
         unverified = jws.extract_compact(assertion.encode())
@@ -141,25 +145,28 @@ def _admit(request: HttpRequest, assertion: str, now: datetime) -> tuple[Client,
         ) from None
     if not header:
         raise _stranger("not a JWT")
-    client, claims = _authenticate(assertion, header, named, token_url(request), now)
+    client, claims, key = _authenticate(assertion, header, named, token_url(request), now)
+    if not networks.covers(client.networks, throttle.address(request)):
+        raise _stranger("network")
     this.succeed()
-    return client, claims
+    return client, claims, key
 
 
 def _authenticate(
     assertion: str, header: dict[str, Any], named: str, audience: str, now: datetime
-) -> tuple[Client, dict[str, Any]]:
+) -> tuple[Client, dict[str, Any], str]:
     if header.get("alg") not in ALGORITHMS:
         raise _stranger("algorithm")
     client = Client.objects.filter(pk=named, active=True, frozen_at__isnull=True).first()
     if client is None:
         raise _stranger("unknown or stopped client")
+    kid, key = _key(client, header, now)
     try:
-        claims = jwt.decode(assertion, _key(client, header), algorithms=list(ALGORITHMS)).claims
+        claims = jwt.decode(assertion, key, algorithms=list(ALGORITHMS)).claims
     except (JoseError, ValueError):
         raise _stranger("signature") from None
     _check(claims, client.id, audience, now)
-    return client, claims
+    return client, claims, kid
 
 
 def jwt_subject(payload: bytes) -> str:
@@ -174,13 +181,13 @@ def jwt_subject(payload: bytes) -> str:
     return subject if isinstance(subject, str) and _ID(subject) else ""
 
 
-def _key(client: Client, header: dict[str, Any]) -> ECKey | RSAKey:
-    """The registered key that the header names; a key is used with its own algorithm only."""
+def _key(client: Client, header: dict[str, Any], now: datetime) -> tuple[str, ECKey | RSAKey]:
+    """The registered key that the header names, and its id; a key is used with its own algorithm only."""
     wanted = "EC" if header["alg"] == "ES384" else "RSA"
-    kid = header.get("kid")
-    for jwk in client.jwks.get("keys", ()):
-        if isinstance(kid, str) and jwk.get("kid") == kid and jwk.get("kty") == wanted:
-            return ECKey.import_key(jwk) if wanted == "EC" else RSAKey.import_key(jwk)
+    for key in keys.live(client, now):
+        if key.id and key.id == header.get("kid") and key.jwk.get("kty") == wanted:
+            jwk = dict(key.jwk)
+            return key.id, ECKey.import_key(jwk) if wanted == "EC" else RSAKey.import_key(jwk)
     raise _stranger("no such key")
 
 
@@ -212,7 +219,7 @@ def _moment(seconds: Any) -> datetime | None:
         return None
 
 
-def _issue(client: Client, claims: dict[str, Any], scopes: str, now: datetime) -> dict[str, Any]:
+def _issue(client: Client, claims: dict[str, Any], key: str, scopes: str, now: datetime) -> dict[str, Any]:
     """Write down that the assertion was used, and make a token, both or neither."""
     issued = secrets.token_urlsafe(32)
     AssertionId.objects.filter(expires_at__lt=now).delete()
@@ -223,6 +230,7 @@ def _issue(client: Client, claims: dict[str, Any], scopes: str, now: datetime) -
             AssertionId.objects.create(client=client, jti=claims["jti"], expires_at=kept_until)
             AccessToken.objects.create(
                 client=client,
+                key=key,
                 digest=hashlib.sha256(issued.encode()).hexdigest(),
                 scopes=scopes,
                 expires_at=now + LIFETIME,
@@ -254,10 +262,10 @@ def read_keys(jwks: Any) -> dict[str, Any]:
         raise Invalid('the key set has no keys: {"keys": [...]} is expected')
     try:
         with catch_warnings(action="ignore", category=SecurityWarning):  # a weak key is refused below
-            keys = KeySet.import_key_set({"keys": listed}).keys
+            found = KeySet.import_key_set({"keys": listed}).keys
     except (JoseError, ValueError, TypeError, KeyError):
         raise Invalid("the key set is not a JSON Web Key Set") from None
-    for key in keys:
+    for key in found:
         if key.is_private:
             raise Invalid("the key set holds a private key: register the public one, and replace this one")
         if isinstance(key, ECKey):
@@ -266,4 +274,8 @@ def read_keys(jwks: Any) -> dict[str, Any]:
         elif not isinstance(key, RSAKey) or key.raw_value.key_size < _SMALLEST_RSA:
             raise Invalid(f"a key is P-384 (ES384), or RSA of at least {_SMALLEST_RSA} bits (RS384)")
         key.ensure_kid()
-    return {"keys": [key.as_dict(private=False) for key in keys]}
+        if not (key.kid and len(key.kid) <= _LONGEST_KID and key.kid.isprintable()):
+            raise Invalid(f"the id of a key (kid) has 1 to {_LONGEST_KID} printable characters")
+    if len({key.kid for key in found}) < len(found):
+        raise Invalid("two keys have the same id (kid)")
+    return {"keys": [key.as_dict(private=False) for key in found]}

@@ -2,8 +2,8 @@
 
 Source:
     SMART App Launch 2.2.0, scopes (https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html):
-    ``system/Type.read|write|*`` (version 1) and ``system/Type.cruds`` (version 2). ``vault/detokenize`` and
-    its like are Confide's own.
+    ``system/Type.read|write|*`` (version 1) and ``system/Type.cruds`` (version 2); narrowing a scope by
+    search parameters is not supported. ``vault/detokenize`` and its like are Confide's own.
 """
 
 from __future__ import annotations
@@ -62,6 +62,14 @@ def parse(text: str) -> frozenset[Scope]:
             continue
         found.add(Scope(match[1], frozenset(_VERSION_1.get(match[2], match[2]))))
     return frozenset(found)
+
+
+def narrowed(text: str) -> bool:
+    """Tell whether one of the scopes is narrowed by search parameters (``system/Type.rs?name=value``).
+
+    They are not supported. To leave the parameters out would be to grant more than was asked for.
+    """
+    return any(word.startswith("system/") and "?" in word for word in text.split())
 
 
 def strangers(text: str) -> int:

@@ -18,6 +18,7 @@ from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from confide.access import keys, networks
 from confide.access.decide import Actor, Grant, act_as_client, decide
 from confide.access.models import AccessToken
 from confide.access.roles import Action, Purpose
@@ -174,7 +175,8 @@ def authenticate(request: HttpRequest) -> Exchange:
     """Find the client behind the bearer token.
 
     Raises:
-        Declined: There is no token, or it is not good any more, or its client is frozen.
+        Declined: There is no token, or it is not good any more, or not from here, or its client is frozen.
+        JournalUnavailable: It is not good from here, and that cannot be written down.
     """
     scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented:
@@ -183,14 +185,26 @@ def authenticate(request: HttpRequest) -> Exchange:
         )
         raise Declined(401, "login", text, {"WWW-Authenticate": _CHALLENGE})
     system = apps.system()
-    row = _find(presented.strip(), system.clock())
+    now = system.clock()
+    row = _find(presented.strip(), now)
     if row is None:
-        text = "the bearer token is unknown or has expired, or its client was stopped"
-        raise Declined(401, "login", text, {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'})
-    actor = act_as_client(row.client, f"token:{row.digest[:8]}", request.META.get("REMOTE_ADDR", ""))
-    return Exchange(
+        raise _void()
+    address = request.META.get("REMOTE_ADDR", "")
+    actor = act_as_client(row.client, f"token:{row.digest[:8]}", address)
+    exchange = Exchange(
         request, system, actor, Purpose(row.client.purpose), smart.parse(row.scopes), base_url(request)
     )
+    if not networks.covers(row.client.networks, address):
+        # A token that turns up elsewhere was stolen, so this stands in the journal.
+        exchange.journal(AccessDenied("the token came from outside the program's networks"))
+        raise _void()
+    return exchange
+
+
+def _void() -> Declined:
+    """One answer for every token that is not good here, so that whoever found one learns nothing."""
+    text = "the bearer token is unknown or has expired, its client was stopped, or it is not good from here"
+    return Declined(401, "login", text, {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'})
 
 
 def _find(presented: str, now: datetime) -> AccessToken | None:
@@ -200,7 +214,10 @@ def _find(presented: str, now: datetime) -> AccessToken | None:
     good = AccessToken.objects.select_related("client").filter(
         digest=digest, expires_at__gt=now, client__active=True, client__frozen_at__isnull=True
     )
-    return good.first()
+    row = good.first()
+    if row is None or all(key.id != row.key for key in keys.live(row.client, now)):
+        return None
+    return row
 
 
 def own_id(id_: str) -> str:
