@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -115,15 +115,15 @@ def browser(chromium: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def desk(browser: Browser) -> Iterator[Page]:
+def desk(browser: Browser, refusals: Sequence[str]) -> Iterator[Page]:
     """A page on a screen of 1280 x 800."""
-    yield from _watched(browser.new_context(viewport=DESK))
+    yield from _watched(browser.new_context(viewport=DESK), refusals)
 
 
 @pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
+def phone(browser: Browser, refusals: Sequence[str]) -> Iterator[Page]:
     """A page on a telephone of 390 x 844 with a touch screen."""
-    yield from _watched(browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True))
+    yield from _watched(browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True), refusals)
 
 
 @pytest.fixture(params=["desk", "phone"])
@@ -138,11 +138,18 @@ def no_scripts(browser: Browser) -> Iterator[Page]:
     yield from _watched(browser.new_context(viewport=DESK, java_script_enabled=False))
 
 
-def _watched(context: BrowserContext) -> Iterator[Page]:
+@pytest.fixture
+def refusals(request: pytest.FixtureRequest) -> Sequence[str]:
+    """What the console says of answers that the test expects: ``@pytest.mark.refused(403, 422)``."""
+    marker = request.node.get_closest_marker("refused")
+    return [f"with a status of {status} " for status in (marker.args if marker else ())]
+
+
+def _watched(context: BrowserContext, refusals: Sequence[str] = ()) -> Iterator[Page]:
     complaints: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not any(expected in message.text for expected in refusals):
             complaints.append(f"console: {message.text}")
 
     def asked(request: Request) -> None:
