@@ -74,6 +74,7 @@ def _register() -> str:
     issued = secrets.token_urlsafe(32)
     AccessToken.objects.create(
         client=client,
+        practice=client.practice,
         key="bench",
         digest=hashlib.sha256(issued.encode()).hexdigest(),
         scopes=client.scopes,

@@ -22,6 +22,7 @@ from typing import Final
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from confide.access import reach
 from confide.access.limits import LIMITS, UNITS_PER_PATIENT, Limits, Sum, limits_of
 from confide.access.models import Client, Membership
 from confide.access.roles import Role
@@ -166,7 +167,7 @@ def _by_staff(practice: str | None, per_person: int, least: int) -> Limits:
     people = Membership.objects.filter(active=True, account__is_active=True)
     programs = Client.objects.filter(active=True, frozen_at__isnull=True)
     if practice is not None:
-        people, programs = people.filter(practice=practice), programs.filter(practice=practice)
+        people, programs = people.filter(practice=practice), programs.filter(reach.inside(practice))
     count = people.values("account").distinct().count()
     every = [_in_a_day(max(least, per_person * count))]
     every += [limits_of(Role.INTEGRATOR, *own) for own in programs.values_list("day_patients", "day_units")]

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from django.db import DatabaseError
 
-from confide.access import glass, raises
+from confide.access import glass, raises, reach
 from confide.access.entrances import Session
 from confide.access.models import Client, Membership, Practice
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
@@ -239,12 +239,11 @@ def act_as_member(
     )
 
 
-def act_as_client(client: Client, credential: str, address: str = "") -> Actor:
-    """Return the actor that an OAuth client is."""
+def act_as_client(client: Client, credential: str, address: str = "", practice: str = "") -> Actor:
+    """Return the actor that an OAuth client is, in one of the practices that it reaches: else in its own."""
+    there = practice or client.practice_id
     elements = _registered(client.elements)
-    return Actor(
-        "client", client.id, credential, client.practice_id, Role.INTEGRATOR, client.name, address, elements
-    )
+    return Actor("client", client.id, credential, there, Role.INTEGRATOR, client.name, address, elements)
 
 
 def _grant(
@@ -310,7 +309,7 @@ def _load_facts(actor: Actor, purpose: Purpose, now: datetime) -> _Facts:
             raise AccessDenied("a client acts as an integrator")
         row = (
             Client.objects.filter(
-                pk=actor.id, practice_id=actor.practice, active=True, frozen_at__isnull=True
+                reach.inside(actor.practice), pk=actor.id, active=True, frozen_at__isnull=True
             )
             .values_list("purpose", "elements", "day_patients", "day_units", "token_scopes", *raising)
             .first()

@@ -9,7 +9,8 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
 import confide.access.containment
-import confide.access.entrances  # noqa: F401 - rows of this app, too
+import confide.access.entrances
+import confide.access.reach  # noqa: F401 - rows of this app, too
 from confide.access.roles import Purpose
 
 
@@ -97,9 +98,10 @@ def _no_keys() -> dict[str, list[Any]]:
 
 
 class Client(models.Model):
-    """A registered program: an OAuth2 client of one practice, by SMART Backend Services.
+    """A registered program: an OAuth2 client, by SMART Backend Services.
 
     Attributes:
+        practice: Which registered it, and whose it is; ``reach`` says in which others it acts.
         jwks: Its public keys, a JSON Web Key Set (RFC 7517); ``keys`` says which of them hold.
         scopes: SMART scopes that it may ask for, separated by spaces.
         elements: Codes of the elements that it may have otherwise than as stand-ins.
@@ -143,11 +145,13 @@ class AccessToken(models.Model):
 
     Attributes:
         digest: Its SHA-256 in 64 hexadecimal digits.
+        practice: The one practice in which it acts.
         key: The id of the client's key that it was got with; it is good as long as that one.
     """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
     digest = models.CharField(max_length=64, unique=True)
+    practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="+")
     key = models.CharField(max_length=200)
     scopes = models.TextField(blank=True, default="")
     expires_at = models.DateTimeField(db_index=True)

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connections, router
 from django.db.models import DateTimeField, IntegerField
 from django.db.models.expressions import RawSQL
 
+from confide.access import reach
 from confide.access.models import Account, BudgetRaise, Client, Membership
 from confide.access.roles import Role
 from confide.errors import AccessDenied, Invalid, Unavailable, Unknown
@@ -100,7 +101,7 @@ def approve(
     try:
         require_approver(account, practice, now)
         if isinstance(subject, Client):
-            owner, there = f"client:{subject.pk}", subject.practice_id == practice and subject.active
+            owner, there = f"client:{subject.pk}", subject.active and reach.reaches(subject.pk, practice)
         else:
             owner = f"person:{subject.pk}"
             there = Membership.objects.filter(account=subject, practice=practice, active=True).exists()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router, transaction
 
-from confide.access import outsiders, raises
+from confide.access import outsiders, raises, reach
 from confide.access.containment import Outsider, Standing
 from confide.access.entrances import Session
 from confide.access.models import AccessToken, Account, Client, Membership
@@ -116,7 +116,7 @@ def practices_of(owner: str) -> tuple[str, ...]:
     """The practices in which an owner acts."""
     kind, _, id_ = owner.partition(":")
     if kind == Kind.CLIENT:
-        return tuple(Client.objects.filter(pk=id_).values_list("practice_id", flat=True))
+        return reach.practices_of(id_)
     rows = Membership.objects.filter(account_id=id_, active=True)
     return tuple(sorted(set(rows.values_list("practice_id", flat=True))))
 

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from confide.cli import installation, keys, raises, registration, show, standing
+from confide.cli import installation, keys, raises, reach, registration, show, standing
 from confide.cli.program import is_id, named, read_json
 from confide.errors import Invalid, Unavailable
 
@@ -39,11 +39,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the commands to the parser."""
     group = commands.add_parser(
         "client",
-        help="programs that use the API: add, change, key, token, list, freeze, thaw, raise",
+        help="programs that use the API: add, change, key, admit, dismiss, token, list, freeze, thaw, raise",
         description=__doc__,
     )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     registration.register(actions)
+    reach.register(actions)
     keys.register(actions)
     parser = actions.add_parser("token", help="get an access token, as the program does")
     installation.describe(parser, "Get an access token.", EXCHANGE_EXAMPLE)
@@ -53,6 +54,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--scopes", metavar="LIST", default=_ALL_SCOPES,
         help="what to ask for (default: all that it is registered for)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resource", metavar="URN", default="",
+        help="in which practice it is to act, urn:uuid:ID (default: the program's own)",
     )  # fmt: skip
     parser.set_defaults(run=token)
     parser = actions.add_parser("list", help="programs, scopes and states")
@@ -65,11 +70,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def token(args: argparse.Namespace) -> int:
     """Get an access token over HTTP and print it."""
     client_id = args.name if is_id(args.name) else named(args).pk
-    show.line(exchange(args.url, client_id, read_json(args.key), args.scopes))
+    show.line(exchange(args.url, client_id, read_json(args.key), args.scopes, args.resource))
     return show.DONE
 
 
-def exchange(url: str, client_id: str, private: Any, scopes: str) -> str:
+def exchange(url: str, client_id: str, private: Any, scopes: str, resource: str = "") -> str:
     """Return an access token, by the exchange that a program makes.
 
     Args:
@@ -77,6 +82,7 @@ def exchange(url: str, client_id: str, private: Any, scopes: str) -> str:
         client_id: The program's id.
         private: Its private key, a JWK with a ``kid``.
         scopes: What to ask for, separated by spaces.
+        resource: The practice in which the token is to act, ``urn:uuid:...``; empty is the program's own.
 
     Raises:
         Invalid: The key is none, or the server refused.
@@ -91,6 +97,8 @@ def exchange(url: str, client_id: str, private: Any, scopes: str) -> str:
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         "client_assertion": sign(private, client_id, endpoint),
     }
+    if resource:
+        form["resource"] = resource
     accept = {"Accept": "application/json"}
     request = Request(endpoint, urlencode(form).encode(), accept)  # noqa: S310 - see above
     try:

@@ -2,7 +2,8 @@
 
 Source:
     SMART App Launch 2.2.0, Backend Services and asymmetric client authentication;
-    RFC 7523; RFC 6749 section 5; the error ``slow_down`` of RFC 8628 section 3.5.
+    RFC 7523; RFC 6749 section 5; RFC 8707 (resource indicators); the error ``slow_down`` of RFC 8628
+    section 3.5.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from confide.access import keys, networks
+from confide.access import keys, networks, reach
 from confide.access.models import AccessToken, AssertionId, Client
 from confide.errors import Invalid, TooLarge
 from confide.server import bodies, smart, throttle
@@ -37,11 +38,14 @@ LEEWAY: Final = timedelta(seconds=60)
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _FORM = "application/x-www-form-urlencoded"
 _FORM_LIMIT = 64 * 1024
+_RESOURCE = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII).fullmatch
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _LONGEST_JTI = 200
 _LONGEST_KID = 200
 _SMALLEST_RSA = 2048
-_NAMES = frozenset({"grant_type", "scope", "client_assertion_type", "client_assertion", "client_id"})
+_NAMES = frozenset(
+    {"grant_type", "scope", "client_assertion_type", "client_assertion", "client_id", "resource"}
+)
 
 
 class Refusal(Exception):
@@ -108,7 +112,17 @@ def _exchange(request: HttpRequest, now: datetime) -> dict[str, Any]:
         if smart.narrowed(form.get("scope", "")):
             raise Refusal("invalid_scope", "scopes with search parameters are not supported")
         raise Refusal("invalid_scope", "none of the scopes asked for is registered for this client")
-    return _issue(client, claims, key, scopes, now)
+    return _issue(client, _practice(client, form.get("resource")), claims, key, scopes, now)
+
+
+def _practice(client: Client, named: str | None) -> str:
+    """The one practice in which the token is to act, by RFC 8707; without a word, the client's own."""
+    if named is None:
+        return client.practice_id
+    match = _RESOURCE(named)
+    if match is None or not reach.reaches(client.pk, match[1]):
+        raise Refusal("invalid_target", "the resource is no practice (urn:uuid:...) that this client reaches")
+    return match[1]
 
 
 def _form(request: HttpRequest) -> dict[str, str]:
@@ -123,6 +137,8 @@ def _form(request: HttpRequest) -> dict[str, str]:
     except Invalid:
         raise Refusal("invalid_request", "the form cannot be read") from None
     known = [(name, value) for name, value in fields if name in _NAMES]
+    if sum(name == "resource" for name, _ in known) > 1:
+        raise Refusal("invalid_target", "a token acts in one practice: name one resource")
     if len(known) != len(dict(known)):
         raise Refusal("invalid_request", "a parameter is given twice")
     return dict(known)
@@ -219,7 +235,9 @@ def _moment(seconds: Any) -> datetime | None:
         return None
 
 
-def _issue(client: Client, claims: dict[str, Any], key: str, scopes: str, now: datetime) -> dict[str, Any]:
+def _issue(
+    client: Client, practice: str, claims: dict[str, Any], key: str, scopes: str, now: datetime
+) -> dict[str, Any]:
     """Write down that the assertion was used, and make a token, both or neither."""
     issued = secrets.token_urlsafe(32)
     AssertionId.objects.filter(expires_at__lt=now).delete()
@@ -230,6 +248,7 @@ def _issue(client: Client, claims: dict[str, Any], key: str, scopes: str, now: d
             AssertionId.objects.create(client=client, jti=claims["jti"], expires_at=kept_until)
             AccessToken.objects.create(
                 client=client,
+                practice_id=practice,
                 key=key,
                 digest=hashlib.sha256(issued.encode()).hexdigest(),
                 scopes=scopes,

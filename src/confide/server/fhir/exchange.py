@@ -190,7 +190,7 @@ def authenticate(request: HttpRequest) -> Exchange:
     if row is None:
         raise _void()
     address = request.META.get("REMOTE_ADDR", "")
-    actor = act_as_client(row.client, f"token:{row.digest[:8]}", address)
+    actor = act_as_client(row.client, f"token:{row.digest[:8]}", address, row.practice_id)
     exchange = Exchange(
         request, system, actor, Purpose(row.client.purpose), smart.parse(row.scopes), base_url(request)
     )

@@ -10,9 +10,11 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
+from confide.access import reach
 from confide.access.decide import Grant, decide
 from confide.access.models import Account, Client, Membership
 from confide.access.roles import Action, Form, Purpose, Role
+from confide.audit import reach as admissions
 from confide.audit import standing
 from confide.audit.journal import LIMIT, Line, Outcome
 from confide.errors import AccessDenied, ConfideError, Invalid, Unknown
@@ -38,7 +40,16 @@ _GLASS: Final = {
     emergencies.ALLOW: "Allowed a colleague’s emergency",
     emergencies.REVIEW: "Reviewed an emergency",
 }
-_ALL: Final = (*(action.value for action in Action), *(event.value for event in standing.Event), *_GLASS)
+_REACH: Final = {
+    admissions.Event.ADMIT.value: "Let a program in",
+    admissions.Event.DISMISS.value: "Sent a program away",
+}
+_ALL: Final = (
+    *(action.value for action in Action),
+    *(event.value for event in standing.Event),
+    *_GLASS,
+    *_REACH,
+)
 """Who came and went is told on a page of its own: ``entrances``."""
 
 _VERBS: Final[dict[str, str]] = {
@@ -57,6 +68,7 @@ _VERBS: Final[dict[str, str]] = {
     standing.Event.LIFT: "Trusted a login again",
     standing.Event.OUTSIDER: "Named somebody outside",
     **_GLASS,
+    **_REACH,
 }
 # What is told apart by what the entry is about.
 _STEPS: Final = {
@@ -224,7 +236,7 @@ def actor_names(ids: Iterable[str]) -> dict[str, str]:
 def actors_of(practice: str) -> list[tuple[str, str]]:
     """Ids and names of those who may act in a practice, by name."""
     rows = Membership.objects.filter(practice=practice).values_list("account", "account__display_name")
-    clients = Client.objects.filter(practice=practice).values_list("pk", "name")
+    clients = Client.objects.filter(reach.inside(practice)).values_list("pk", "name")
     return sorted({*rows, *clients}, key=lambda pair: pair[1])
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
+from confide.access import reach
 from confide.access import standing as rules
 from confide.access.containment import Standing
 from confide.access.entrances import Session
@@ -140,7 +141,9 @@ def _choices(visitor: Visitor) -> list[tuple[str, str]]:
     people = Membership.objects.filter(
         practice=visitor.actor.practice, active=True, account__frozen_at__isnull=True
     )
-    programs = Client.objects.filter(practice=visitor.actor.practice, active=True, frozen_at__isnull=True)
+    programs = Client.objects.filter(
+        reach.inside(visitor.actor.practice), active=True, frozen_at__isnull=True
+    )
     found = {(f"person:{pk}", name) for pk, name in people.values_list("account", "account__display_name")}
     listed = sorted(found, key=lambda pair: pair[1])
     return listed + [(f"client:{c.pk}", f"{c.name} (program)") for c in programs.order_by("name")]
