@@ -88,8 +88,11 @@ class Practice:
 
         count = Account.objects.count()
         account = Account.objects.create_user(f"{role}{count}@elm.example", display_name=role)
+        account.created_at = NOW - timedelta(days=30)
+        account.save()
         return act_as_member(
-            Membership.objects.create(account=account, practice=self.row, role=role), "session"
+            Membership.objects.create(approved_at=NOW, account=account, practice=self.row, role=role),
+            "session",
         )
 
     def grant(

@@ -23,6 +23,7 @@ from confide.records.traces import RecordShelves
 from confide.vault.door import Clock, Vault
 from confide.vault.emergencies import Emergencies
 from confide.vault.exports import Exports
+from confide.vault.factors import FactorSeals
 from confide.vault.index import IdentityIndex
 from confide.vault.release import Release
 from confide.vault.store import DatabaseDataKeys
@@ -72,6 +73,7 @@ class System:
     exports: Exports
     outgoing: Outgoing
     tracer: Tracer
+    factors: FactorSeals
 
     def importer(self, practice: str, source: str) -> Importer:
         return Importer(self.charts, practice, source, self.clock)
@@ -92,7 +94,8 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
         clock: Returns now, aware UTC.
     """
     journal = Journal()
-    vault = Vault(kms, DatabaseDataKeys(), journal, plan(), clock)
+    keys = DatabaseDataKeys()
+    vault = Vault(kms, keys, journal, plan(), clock)
     charts = Charts(vault, clock, code_systems)
     indexes = Indexes(vault, clock)
     search = Search(charts, indexes, clock)
@@ -111,6 +114,7 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
         exports=exports,
         outgoing=Outgoing(Release(vault, exports, journal, clock), clock),
         tracer=Tracer(vault, RecordShelves(), journal, clock),
+        factors=FactorSeals(kms, keys),
     )
 
 

@@ -22,7 +22,7 @@ def membership(practice):
     from confide.access.models import Account, Membership
 
     account = Account.objects.create_user("desk@elm.example", display_name="D. Esk")
-    return Membership.objects.create(account=account, practice=practice, role="front_desk")
+    return Membership.objects.create(approved_at=NOW, account=account, practice=practice, role="front_desk")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def prepare():
     for number, role in enumerate([Role.FRONT_DESK, Role.FRONT_DESK, Role.BILLER, Role.NURSE]):
         account = Account.objects.create_user(f"user{number}")
         made += [  # one budget over both
-            Membership.objects.create(account=account, practice=practice, role=role)
+            Membership.objects.create(approved_at=NOW, account=account, practice=practice, role=role)
             for practice in (elm, oak)
         ]
     elements = [str(e) for e in Element]
@@ -55,7 +55,7 @@ def prepare():
     manager = Account.objects.create_user("manager")
     manager.created_at = NOW - timedelta(days=8)
     manager.save()
-    Membership.objects.create(account=manager, practice=elm, role=Role.PRACTICE_MANAGER)
+    Membership.objects.create(approved_at=NOW, account=manager, practice=elm, role=Role.PRACTICE_MANAGER)
     raises.approve(manager, elm.pk, made[0].account, 2, 24, NOW)
     return made
 

@@ -75,7 +75,7 @@ def test_the_limit_of_a_day_is_exact(desk):
 
 def test_units_are_limited_too(desk):
     officer = Membership.objects.create(
-        account_id=desk.id, practice_id=desk.practice, role=Role.PRIVACY_OFFICER
+        approved_at=NOW, account_id=desk.id, practice_id=desk.practice, role=Role.PRIVACY_OFFICER
     )
     actor = act_as_member(officer, "s")
     grant = grant_at(actor, NOW, Action.REVEAL, Purpose.PATRQT)
@@ -101,7 +101,7 @@ def test_a_page_is_paid_in_order(grant, desk):
 
 def test_a_group_is_paid_as_a_whole(desk):
     officer = Membership.objects.create(
-        account_id=desk.id, practice_id=desk.practice, role=Role.PRIVACY_OFFICER
+        approved_at=NOW, account_id=desk.id, practice_id=desk.practice, role=Role.PRIVACY_OFFICER
     )
     actor = act_as_member(officer, "s")
     grant = grant_at(actor, NOW, Action.REVEAL, Purpose.PATRQT)
@@ -165,7 +165,8 @@ def test_a_clock_that_runs_backwards_forgets_nothing(desk):
 def test_practices_and_sessions_share_one_budget(desk, practice):
     other = Practice.objects.create(name="Oak Avenue")
     elsewhere = act_as_member(
-        Membership.objects.create(account_id=desk.id, practice=other, role=Role.FRONT_DESK), "session-2"
+        Membership.objects.create(approved_at=NOW, account_id=desk.id, practice=other, role=Role.FRONT_DESK),
+        "session-2",
     )
     budget.spend(grant_at(desk, NOW), [name(i) for i in range(40)], NOW)
     page = [name(i) for i in range(40)]

@@ -30,7 +30,9 @@ def hire(practice, count=1, role=Role.FRONT_DESK):
     for _ in range(count):
         account = Account.objects.create_user(f"user{Account.objects.count()}")
         made.append(
-            act_as_member(Membership.objects.create(account=account, practice=practice, role=role), "s")
+            act_as_member(
+                Membership.objects.create(approved_at=NOW, account=account, practice=practice, role=role), "s"
+            )
         )
     return made
 
@@ -143,7 +145,7 @@ def test_they_follow_the_staff(practice):
 def test_somebody_with_two_roles_is_one_person(practice):
     actors = hire(practice, 8)
     for actor in actors:
-        Membership.objects.create(account_id=actor.id, practice=practice, role=Role.BILLER)
+        Membership.objects.create(approved_at=NOW, account_id=actor.id, practice=practice, role=Role.BILLER)
     assert limits_of(practice)[0][1].patients == 8 * 75
 
 

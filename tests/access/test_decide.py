@@ -236,7 +236,7 @@ def test_without_facts_there_is_no_decision(desk, monkeypatch):
 
 def test_one_person_may_have_two_roles(membership):
     second = Membership.objects.create(
-        account=membership.account, practice=membership.practice, role=Role.BILLER
+        approved_at=NOW, account=membership.account, practice=membership.practice, role=Role.BILLER
     )
     assert ask(act_as_member(second, "s"), purpose=Purpose.HPAYMT).clear
     with pytest.raises(AccessDenied):

@@ -29,7 +29,7 @@ def second(practice):
         account = Account.objects.create_user(f"second{Account.objects.count()}")
         account.created_at = NOW - age
         account.save()
-        Membership.objects.create(account=account, practice=where, role=role)
+        Membership.objects.create(approved_at=NOW, account=account, practice=where, role=role)
         return account
 
     return make
@@ -87,7 +87,9 @@ def test_a_program_is_raised_too(client_row, program, practice, second):
 
 def test_it_holds_in_the_practice_whose_officer_allowed_it(membership, practice, second):
     oak = Practice.objects.create(name="Oak Avenue")
-    elsewhere = Membership.objects.create(account=membership.account, practice=oak, role=Role.FRONT_DESK)
+    elsewhere = Membership.objects.create(
+        approved_at=NOW, account=membership.account, practice=oak, role=Role.FRONT_DESK
+    )
     raises.approve(second(), practice.id, membership.account, 3, 8, NOW)
     assert grant_at(act_as_member(elsewhere, "s"), NOW).raised == 1
     assert seen(act_as_member(elsewhere, "s"), NOW) == LIMITS.hour_patients

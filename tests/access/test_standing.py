@@ -31,7 +31,7 @@ def person(practice):
         account = Account.objects.create_user(f"person{Account.objects.count()}")
         account.created_at = NOW - age
         account.save()
-        Membership.objects.create(account=account, practice=where, role=role)
+        Membership.objects.create(approved_at=NOW, account=account, practice=where, role=role)
         return account
 
     return make
@@ -199,7 +199,7 @@ def test_nobody_lets_themselves_in_again(practice, person):
 
 def test_whom_one_practice_froze_another_does_not_let_in(practice, membership, person):
     oak = Practice.objects.create(name="Oak Avenue")
-    Membership.objects.create(account=membership.account, practice=oak, role=Role.NURSE)
+    Membership.objects.create(approved_at=NOW, account=membership.account, practice=oak, role=Role.NURSE)
     freeze(membership.account, person(), practice)
     with pytest.raises(AccessDenied, match="another practice"):
         lift(membership.account, person(where=oak), oak)
@@ -238,7 +238,7 @@ def test_no_measure_without_its_entry(transactional_db, membership, practice, pe
 
 def test_a_practice_with_one_clinician_has_somebody_outside(practice, person):
     doctor, outside = person(Role.CLINICIAN), person(where=Practice.objects.create(name="Oak Avenue"))
-    Membership.objects.create(account=doctor, practice=practice, role=Role.PRACTICE_MANAGER)
+    Membership.objects.create(approved_at=NOW, account=doctor, practice=practice, role=Role.PRACTICE_MANAGER)
     with pytest.raises(AccessDenied):
         outsiders.name(outside, practice.pk, person(Role.NURSE), NOW)
     with pytest.raises(Invalid, match="of the practice"):

@@ -36,6 +36,8 @@ DOORS = {
     "release.Opening.export": (["open"], ["check"], None),
     "release._Opener.open": (["_clear"], [], {"release.Opening.export"}),
     "release._Opener._clear": (["reveal"], [], {"release._Opener.open"}),
+    # A person's second factor, of no patient: what is opened is compared with what was typed, in the server.
+    "factors.FactorSeals.open": (["open"], [], None),
     # An export's root: recognises what left, and opens nothing of a patient's.
     "release.root_of": (["unwrap"], [], {"release.Release._root", "tracing.Tracer._export"}),
     "release.Release._root": (["root_of"], [], {"release.Release.begin"}),

@@ -17,7 +17,9 @@ def officer(db):
 
     practice = Practice.objects.create(name="Elm Street")
     account = Account.objects.create_user("privacy@elm.example", display_name="P. Officer")
-    membership = Membership.objects.create(account=account, practice=practice, role="privacy_officer")
+    membership = Membership.objects.create(
+        approved_at=NOW, account=account, practice=practice, role="privacy_officer"
+    )
     return act_as_member(membership, "session-1", "192.0.2.7")
 
 

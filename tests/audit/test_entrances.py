@@ -21,7 +21,9 @@ def officer(db):
 
     practice = Practice.objects.create(name="Elm Street")
     account = Account.objects.create_user("privacy@elm.example")
-    row = Membership.objects.create(account=account, practice=practice, role="privacy_officer")
+    row = Membership.objects.create(
+        approved_at=NOW, account=account, practice=practice, role="privacy_officer"
+    )
     return act_as_member(row, "session")
 
 

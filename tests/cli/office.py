@@ -27,12 +27,15 @@ class Office:
         self.outgoing.mkdir()
         self.passwords = {}
         for name, role in (
-            ("mlopez", "practice_manager"),
             ("plindgren", "privacy_officer"),
+            ("mlopez", "practice_manager"),
             ("desk", "front_desk"),
         ):
             said = confide("staff", "add", name, "--role", role)
             self.passwords[name] = re.findall(r"password\s+(\S+)", said)[0]
+            if role != "privacy_officer":
+                self("staff", "approve", name, by="plindgren")
+        self.change("UPDATE access_account SET created_at = %s", datetime.now(UTC) - timedelta(days=8))
 
     def __call__(self, *words: object, by: str = "", exits: int = 0) -> str:
         more = ("--by", by) if by else ()

@@ -12,9 +12,7 @@ from tests.cli.program import Confide
 
 @pytest.fixture
 def office(installed: Confide) -> Office:
-    made = Office(installed)
-    made.change("UPDATE access_account SET created_at = %s", datetime.now(UTC) - timedelta(days=8))
-    return made
+    return Office(installed)
 
 
 def raised(office: Office) -> list[tuple[object, ...]]:

@@ -37,6 +37,7 @@ class Day:
         self.inbox = premises.folder.parent / "inbox"
         self.inbox.mkdir()
         self.names: list[str] = []
+        self.app = ""
         self._write_inbox(shared)
 
     # In the morning, charts come from another system
@@ -389,15 +390,15 @@ class Day:
 
     # People look at pages
 
-    def people(self, password: str) -> None:
+    def people(self, password: str, invitation: str) -> None:
         word = self.garden.word
         premises = self.premises
         first = premises.page("GET", "/sign-in")
         token = csrf(first)
         premises.post_page("/sign-in", {"login": "drlee", "password": word("password")}, token)
         self._page_error(premises.post_page("/sign-in", {"login": word("login"), "password": "x"}, "bad"))
-        signed = premises.post_page("/sign-in", {"login": "drlee", "password": password}, token)
-        assert signed.status == 302, signed.body[:500]
+        premises.post_page("/invitation", {"login": word("login"), "words": word("invitation")}, token)
+        self.app = premises.enter("drlee", password, invitation)
         finder = premises.page("GET", "/find")
         assert finder.status == 200, finder.body[:500]
         token = csrf(finder)

@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.server.factored import code_of
 from tools import installation
 
 FHIR = "application/fhir+json"
@@ -95,6 +97,30 @@ class Premises:
         self.folder.mkdir(exist_ok=True)
         self.port = free_port()
         self.run("init", "--practice", "Riverbend", "--plain-http")
+
+    def hire(self, name: str, role: str) -> tuple[str, str]:
+        """Add somebody, whom the first privacy officer approves; return password and invitation."""
+        first = self.run("staff", "add", "officer", "--role", "privacy_officer")
+        said = self.run("staff", "add", name, "--role", role)
+        before = self.databases
+        self.databases = before | {"CONFIDE_PASSWORD": _told("password", first)}
+        self.run("staff", "approve", name, "--by", "officer")
+        self.databases = before
+        return _told("password", said), _told("invitation", said)
+
+    def enter(self, name: str, password: str, invitation: str) -> str:
+        """Sign in for the first time: password, invitation, a code app. Return what the pages showed."""
+        token = csrf(self.page("GET", "/sign-in"))
+        signed = self.post_page("/sign-in", {"login": name, "password": password}, token)
+        assert (signed.status, signed.headers["Location"]) == (302, "/sign-in/set-up"), signed.body[:500]
+        assert self.post_page("/sign-in/set-up", {"words": invitation}, token).status == 302
+        offered = self.page("GET", "/sign-in/set-up").body.decode()
+        found = re.search(r'class="spelled">([A-Z2-7 ]+)<', offered)
+        assert found, offered[:1000]
+        secret = found[1].replace(" ", "")
+        done = self.post_page("/sign-in/set-up", {"code": code_of(secret, datetime.now(UTC))}, token)
+        assert b"Keep these codes" in done.body, done.body[:1000]
+        return secret
 
     # The server
 
@@ -259,3 +285,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _told(what: str, said: str) -> str:
+    """What a command has printed once."""
+    found = re.search(rf"{what}\s+(\S+)", said)
+    assert found, said
+    return found[1]

@@ -29,16 +29,14 @@ def day(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]
         folder = tmp_path_factory.mktemp("leaks") / "premises"
         premises = Premises(folder, databases)
         premises.found()
-        password = re.findall(
-            r"password\s+(\S+)", premises.run("staff", "add", "drlee", "--role", "clinician")
-        )[0]
+        given = premises.hire("drlee", "clinician")
         premises.register("--purpose", "TREAT")
         lived = Day(premises, Garden(int.from_bytes(os.urandom(6))), shared)
         lived.morning()
         with premises.serving() as server:
             premises.sign_in()
             lived.programs()
-            lived.people(password)
+            lived.people(*given)
             del server
         yield lived
 
@@ -100,6 +98,16 @@ def test_no_canary_is_in_any_byte_that_is_left(day: Day) -> None:
     assert {"logs", "refusals.ndjson", "keyring.json"} <= {p.name for p in left}
     found = [(str(p), hit) for p in left for hit in day.garden.hits(p.read_bytes())]
     assert not found, f"{len(found)} times: {found[:3]}"
+
+
+def test_the_secret_of_a_code_app_is_in_no_byte_that_is_left(day: Day) -> None:
+    places = [(str(p), p.read_bytes()) for p in files([day.premises.folder])]
+    if os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        places += list(dump(day.premises.databases))
+    assert len(day.app) == 32
+    for name, content in places:
+        assert day.app.encode() not in content, name
+        assert base64.b32decode(day.app) not in content, name
 
 
 def test_no_canary_is_in_any_byte_of_postgresql(day: Day, postgres_cluster: Path) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.hashers import make_password
 from django.test import Client as Http
+from django.utils import timezone
 
 from confide.access.models import Account, Membership
 from confide.vault.emergencies import Emergencies
+from tests.server import factored
 from tests.server.pages.surgery import BROWSER
 
 PROOF = re.compile(r'name="proof" value="([^"]+)"')
@@ -49,16 +51,20 @@ def hash_cheaply(monkeypatch: Any) -> None:
     monkeypatch.setattr(Bounded, "parallelism", 1)
 
 
-def hire(practice: Any, pairs: dict[str, str], role: str = "front_desk") -> None:
-    """Make accounts with passwords, members of the practice."""
+def hire(practice: Any, pairs: dict[str, str], role: str = "front_desk", *, enrolled: bool = False) -> None:
+    """Make accounts with passwords, members of the practice; with a second factor if they are *enrolled*."""
     people = [
         Account(username=name, display_name=name.title(), password=make_password(password))
         for name, password in pairs.items()
     ]
     Account.objects.bulk_create(people)
     Membership.objects.bulk_create(
-        Membership(account=account, practice=practice, role=role) for account in people
+        Membership(approved_at=timezone.now(), account=account, practice=practice, role=role)
+        for account in people
     )
+
+    for account in people if enrolled else ():
+        factored.enrol(account)
 
 
 @dataclass
@@ -91,6 +97,13 @@ class Page:
                 break
             clock.advance(seconds=int(answer["Retry-After"]))
             answer = self.send(name, password, proof_of(answer))
+        if answer.status_code != 302:
+            return False
+        for _ in range(patience):
+            answer = factored.second(self.http, name, csrfmiddlewaretoken=self.token)
+            if answer.status_code != 429:
+                break
+            clock.advance(seconds=int(answer["Retry-After"]))
         return answer.status_code == 302 and self.http.get("/find").status_code == 200
 
     def leave(self) -> None:

@@ -33,7 +33,9 @@ def practices(system: Any, officer: Account) -> list[Any]:
     """Three practices, each with four patients; the first is the vendor's own."""
     made = [system.found_practice(name) for name in ("Riverbend", "Elm Street", "Harbour")]
     for practice in made:
-        Membership.objects.create(account=officer, practice=practice, role="privacy_officer")
+        Membership.objects.create(
+            approved_at=utc_now(), account=officer, practice=practice, role="privacy_officer"
+        )
         loader = laboratory.connect(laboratory.register(practice, name=f"loader of {practice.name}"))
         for number in range(4):
             loader.make(PATIENT | {"birthDate": f"196{number}-05-04"})
@@ -134,9 +136,11 @@ def test_who_may_let_it_in(system: Any, practices: list[Any], officer: Account) 
     nurse = Account.objects.create_user("nurse", display_name="A nurse")
     Account.objects.filter(pk=nurse.pk).update(created_at=utc_now() - timedelta(days=8))
     nurse.refresh_from_db()
-    Membership.objects.create(account=nurse, practice=practices[1], role="nurse")
+    Membership.objects.create(approved_at=utc_now(), account=nurse, practice=practices[1], role="nurse")
     new = Account.objects.create_user("new", display_name="New")
-    Membership.objects.create(account=new, practice=practices[1], role="privacy_officer")
+    Membership.objects.create(
+        approved_at=utc_now(), account=new, practice=practices[1], role="privacy_officer"
+    )
     before = JournalEntry.objects.filter(action="client-admit").count()
     for account in (nurse, new):
         with pytest.raises(AccessDenied):

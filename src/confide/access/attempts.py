@@ -37,10 +37,12 @@ class Kind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     CHANGE = "change"
     CODE = "code"
+    PASSKEY = "passkey"
+    INVITATION = "invitation"
     CLIENT = "client"
 
 
-_PEOPLES: Final = (Kind.PASSWORD, Kind.CHANGE, Kind.CODE)
+_PEOPLES: Final = (Kind.PASSWORD, Kind.CHANGE, Kind.CODE, Kind.PASSKEY, Kind.INVITATION)
 
 
 class Outcome(StrEnum):

@@ -3,7 +3,8 @@
 ``decide`` looks, in this order, at
 
 1. the account or client: active, not frozen;
-2. the practice: the actor is a member of it now, in the role that it claims;
+2. the practice: the actor is a member of it now, in the role that it claims, and that role is approved where
+   it opens clear values (``memberships``);
 3. the table of role, action and purpose by element (``roles``), narrowed by a client's registration.
 
 The answer is per element. Whether a patient belongs to the practice is not asked here: to those who keep
@@ -22,6 +23,7 @@ from django.db import DatabaseError
 
 from confide.access import glass, raises, reach
 from confide.access.entrances import Session
+from confide.access.memberships import OPENING
 from confide.access.models import Client, Membership, Practice
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import AccessDenied, GrantExpired, GrantMismatch, Unavailable
@@ -300,6 +302,8 @@ def _load_facts(actor: Actor, purpose: Purpose, now: datetime) -> _Facts:
             account__is_active=True,
             account__frozen_at__isnull=True,
         )
+        if actor.role in OPENING:
+            member = member.filter(approved_at__isnull=False)
         there = member.values_list("role", *raising).first()
         if there is None:
             raise AccessDenied("the account is not an active member of this practice in that role")

@@ -15,6 +15,7 @@ from typing import Final
 
 from django.db import DatabaseError, IntegrityError, transaction
 
+from confide.access.approvers import require_settled_id
 from confide.access.decide import Grant
 from confide.access.models import Approval, Destination
 from confide.access.roles import Action
@@ -95,9 +96,11 @@ def register(grant: Grant, name: str, recipient: str, folder: str, now: datetime
         now: Aware UTC.
 
     Raises:
+        AccessDenied: The registrar's account is too new: to register is to approve.
         Invalid: A name, key or folder that cannot be used.
     """
     _require_person(grant, now)
+    require_settled_id(grant.actor.id, now)
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
         raise Invalid(f"a destination's name has 1 to {_LONGEST_NAME} characters")
     if not folder.startswith("/") or len(folder) > _LONGEST_FOLDER:
@@ -124,9 +127,10 @@ def approve(grant: Grant, destination: Destination, now: datetime) -> None:
     """Add a person's approval.
 
     Raises:
-        AccessDenied: They have given theirs already, or it is out of use.
+        AccessDenied: They have given theirs already, their account is too new, or it is out of use.
     """
     _require_mine(grant, destination, now)
+    require_settled_id(grant.actor.id, now)
     if destination.retired_at is not None:
         raise AccessDenied("the destination is retired (register it anew)")
     try:

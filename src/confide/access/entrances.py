@@ -1,7 +1,8 @@
-"""What is remembered of signing in: tries, proofs of patience, alarms, known devices, sessions. Rows only.
+"""What is remembered of signing in: tries, alarms, known devices, sessions, invitations. Rows only.
 
 Nothing here holds a typed name, a password, or a secret that opens anything: names and networks are keyed
-hashes (see ``attempts``), the cookie of a device and a proof are kept as SHA-256.
+hashes (see ``attempts``), the cookie of a device, a proof and an invitation
+are kept as SHA-256.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ class Session(models.Model):
     Attributes:
         began_on_new_device: The device was not known to the account when the session began.
         idle_minutes: After how long without a request the session ends.
-        factor: With which second factor it began, a code; empty if with none.
-        proved_at: When a second factor was last proved in it.
+        factor: The second factor that was last proved in it, a code of ``factors.Factor``.
+        proved_at: When that was.
         frozen_at: Since when it is stopped. A frozen session never goes on; its owner signs in anew.
         suspect_at: Since when it is shown little, because something looks wrong.
     """
@@ -125,3 +126,25 @@ class Session(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["network", "began_at"], name="sessions_by_network")]
+
+
+class Invitation(models.Model):
+    """One person's leave to set a password or a first factor, given out of band.
+
+    Attributes:
+        digest: SHA-256 of its words, in 64 hexadecimal digits.
+        opens: What it lets its owner set, a code of ``invitations.Opens``.
+        made_by: Who gave it; None is the operator at the terminal.
+        used_at: When it was used; it is of no use again.
+    """
+
+    id = models.CharField(primary_key=True, max_length=36, default=_id, editable=False)
+    account = models.ForeignKey("access.Account", on_delete=models.CASCADE, related_name="invitations")
+    digest = models.CharField(max_length=64, unique=True)
+    opens = models.CharField(max_length=10)
+    made_by = models.ForeignKey(
+        "access.Account", on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 from django.db import DatabaseError, router, transaction
 from django.db.models import QuerySet
 
-from confide.access import freshness, raises
+from confide.access import approvers, freshness, raises
 from confide.access.containment import Emergency
 from confide.access.entrances import Session
+from confide.access.memberships import WORKS
 from confide.access.models import Account, Membership
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
 from confide.errors import AccessDenied, Frozen, Invalid, StepUpNeeded, Unavailable, Unknown
@@ -90,7 +91,7 @@ def require_may(actor: Actor, now: datetime) -> bool:
     if account.frozen_at is not None or not account.is_active:
         raise Frozen("the login was stopped")
     there = Membership.objects.filter(
-        account=account, practice=actor.practice, role=actor.role, active=True
+        WORKS, account=account, practice=actor.practice, role=actor.role
     ).exists()
     if not there:
         raise AccessDenied("the account is not an active member of this practice in that role")
@@ -149,15 +150,13 @@ def require_second(by: Account, emergency: Emergency, now: datetime) -> Role:
     """
     if by.pk == emergency.account_id:
         raise AccessDenied("nobody allows their own emergency (a second person must)")
-    if not by.is_active or by.frozen_at is not None or by.suspect_at is not None:
-        raise AccessDenied("the account is frozen, suspect or inactive")
-    mine = Membership.objects.filter(account=by, practice=emergency.practice_id, active=True)
+    approvers.require_trusted(by)
+    mine = Membership.objects.filter(WORKS, account=by, practice=emergency.practice_id)
     roles = set(mine.values_list("role", flat=True))
     found = [role for role in ALLOWING if role in roles]
     if not found:
         raise AccessDenied("a clinician, a practice manager or the privacy officer allows this")
-    if now - by.created_at < raises.SETTLED:
-        raise AccessDenied("an account made within the last 7 days approves nothing")
+    approvers.require_settled(by, now)
     return found[0]
 
 
@@ -220,7 +219,7 @@ def require_reviewer(by: Account, emergency: Emergency, now: datetime) -> Role:
         raise AccessDenied("nobody reviews their own emergency")
     role = raises.require_approver(by, emergency.practice_id, now)
     mine = Membership.objects.filter(
-        account=by, practice=emergency.practice_id, active=True, role=Role.PRIVACY_OFFICER
+        WORKS, account=by, practice=emergency.practice_id, role=Role.PRIVACY_OFFICER
     )
     if not mine.exists():
         raise AccessDenied("an emergency is reviewed by the privacy officer")

@@ -54,6 +54,7 @@ class Account(AbstractBaseUser):
         frozen_at: Since when the account is stopped; ``standing`` says why.
         suspect_at: Since when it is shown little, because something looks wrong.
         password_found_at: When its password was found in a list of breached ones; it must be changed first.
+        reset_at: When its password or factors were last made anew by an invitation after a reset.
     """
 
     id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
@@ -64,6 +65,7 @@ class Account(AbstractBaseUser):
     frozen_at = models.DateTimeField(null=True, blank=True)
     suspect_at = models.DateTimeField(null=True, blank=True)
     password_found_at = models.DateTimeField(null=True, blank=True)
+    reset_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "username"
@@ -80,12 +82,21 @@ class Account(AbstractBaseUser):
 
 
 class Membership(models.Model):
-    """One role of one person in one practice; ``role`` is a code of ``roles.Role``."""
+    """One role of one person in one practice; ``role`` is a code of ``roles.Role``.
+
+    Attributes:
+        approved_by: The privacy officer who approved it; None with a date is approved by founding.
+        approved_at: Since when a role that opens clear values works (``memberships``); None waits.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="memberships")
     practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="memberships")
     role = models.CharField(max_length=20)
     active = models.BooleanField(default=True)
+    approved_by = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    approved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from confide.access import raises
+from confide.access.approvers import is_settled
 from confide.access.containment import Outsider
 from confide.access.models import Account, Membership
 from confide.access.roles import Role
@@ -20,7 +21,7 @@ ROLE: Final = "outsider"
 
 def counts(account: Account, practice: str, now: datetime) -> bool:
     """Tell whether somebody was named, long enough ago, as the one outside, and the practice needs one."""
-    if not account.is_active or account.frozen_at is not None:
+    if not account.is_active or account.frozen_at is not None or not is_settled(account, now):
         return False
     named = Outsider.objects.filter(
         practice=practice, account=account, ended_at__isnull=True, effective_at__lte=now

@@ -10,6 +10,7 @@ Source:
 from __future__ import annotations
 
 import re
+import secrets
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -24,6 +25,8 @@ ALONE: Final = 15
 WITH_SECOND_FACTOR: Final = 8
 LONGEST: Final = 256
 _SHORTEST_WORD: Final = 4
+_ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+_SYLLABLES: Final = 3
 _SERVICE: Final = ("confide",)
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 
@@ -50,6 +53,14 @@ def popular() -> Corpus:
 def corpora(path: Path | None) -> tuple[Corpus, ...]:
     """Open what an installation checks against: the small filter, and the one that was built for it."""
     return (popular(),) if path is None else (popular(), Corpus(path))
+
+
+def make_words(words: int = 4) -> str:
+    """Make a secret that can be read out: words of three syllables, 18 bits each, joined by hyphens."""
+    return "-".join(
+        "".join(secrets.choice(_ONSETS) + secrets.choice(_VOWELS) for _ in range(_SYLLABLES))
+        for _ in range(words)
+    )
 
 
 def normalise(password: str) -> str:

@@ -15,15 +15,14 @@ from django.db.models import DateTimeField, IntegerField
 from django.db.models.expressions import RawSQL
 
 from confide.access import reach
+from confide.access.approvers import require_settled
+from confide.access.memberships import WORKS
 from confide.access.models import Account, BudgetRaise, Client, Membership
 from confide.access.roles import Role
 from confide.errors import AccessDenied, Invalid, Unavailable, Unknown
 
 MOST_TIMES: Final = 3
 MOST_HOURS: Final = 24
-SETTLED: Final = timedelta(days=7)
-"""How old an account must be before its owner approves anything: a thief's new one can wait for nothing."""
-
 APPROVERS: Final = (Role.PRIVACY_OFFICER, Role.PRACTICE_MANAGER)
 
 
@@ -61,17 +60,14 @@ def require_approver(account: Account, practice: str, now: datetime) -> Role:
     Raises:
         AccessDenied: It is not theirs to approve, or their account is too new.
     """
-    if not account.is_active or account.frozen_at is not None or account.suspect_at is not None:
-        raise AccessDenied("the account is frozen, suspect or inactive")
     roles = set(
-        Membership.objects.filter(
-            account=account, practice=practice, active=True, role__in=APPROVERS
-        ).values_list("role", flat=True)
+        Membership.objects.filter(WORKS, account=account, practice=practice, role__in=APPROVERS).values_list(
+            "role", flat=True
+        )
     )
     if not roles:
         raise AccessDenied("a budget is raised by a privacy officer or practice manager of the practice")
-    if now - account.created_at < SETTLED:
-        raise AccessDenied("an account made within the last 7 days approves nothing")
+    require_settled(account, now)
     return next(role for role in APPROVERS if role in roles)
 
 

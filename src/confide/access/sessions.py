@@ -20,8 +20,10 @@ from django.conf import settings
 
 from confide.access.attempts import tag_network
 from confide.access.entrances import Device, Session
+from confide.access.factors import Factor
+from confide.access.memberships import OPENING
 from confide.access.models import Account, Membership
-from confide.access.roles import FORMS, Action, Form, Role
+from confide.access.roles import Role
 
 LONGEST: Final = timedelta(hours=12)
 IDLE_WITHOUT_CLEAR_VALUES: Final = 60
@@ -42,6 +44,7 @@ _SYSTEMS: Final = (
 class End(StrEnum):
     """Why a session is over."""
 
+    UNPROVED = "unproved"
     IDLE = "idle"
     LONG = "long"
     ENDED = "ended"
@@ -74,7 +77,9 @@ def know(account: Account | None, token: str) -> Device | None:
     return Device.objects.filter(account_id=account.pk if account else "", digest=_digest(token)).first()
 
 
-def begin(account: Account, token: str, agent: str, address: str, now: datetime) -> Begun:
+def begin(
+    account: Account, token: str, agent: str, address: str, now: datetime, *, factor: Factor | None
+) -> Begun:
     """Begin a session, and know its device from now on; in the caller's transaction.
 
     Args:
@@ -83,6 +88,7 @@ def begin(account: Account, token: str, agent: str, address: str, now: datetime)
         agent: What the browser calls itself.
         address: The network address that it came from.
         now: Aware UTC.
+        factor: The second factor that was proved just now; a session without one is worth nothing.
     """
     digest, network = _digest(token), tag_network(address)
     # A cookie that we did not make is not taken over: who planted it would hold it, too.
@@ -113,6 +119,8 @@ def begin(account: Account, token: str, agent: str, address: str, now: datetime)
         seen_at=now,
         idle_minutes=idle_minutes(account),
         began_on_new_device=new and not first,
+        factor=factor or "",
+        proved_at=now if factor else None,
     )
     Session.objects.filter(account=account, began_at__lt=now - LONGEST).delete()
     return Begun(session, token)
@@ -121,17 +129,9 @@ def begin(account: Account, token: str, agent: str, address: str, now: datetime)
 def idle_minutes(account: Account) -> int:
     """How long the account's sessions may idle: shorter where one of its roles opens clear values."""
     roles = Membership.objects.filter(account=account, active=True).values_list("role", flat=True)
-    if any(Role(role) in _OPENING for role in roles):
+    if any(Role(role) in OPENING for role in roles):
         return min(int(settings.CONFIDE_IDLE_MINUTES), IDLE_WITHOUT_CLEAR_VALUES)
     return IDLE_WITHOUT_CLEAR_VALUES
-
-
-_OPENING: Final = frozenset(
-    role
-    for (role, action, _), row in FORMS.items()
-    if action in {Action.READ, Action.SEARCH, Action.REVEAL} and Form.CLEAR in row.values()
-)
-"""Roles with a clear cell."""
 
 
 def resume(session: str, account: str, now: datetime) -> Session | End:
@@ -142,6 +142,9 @@ def resume(session: str, account: str, now: datetime) -> Session | End:
     row = Session.objects.filter(pk=session, account_id=account).select_related("account").first()
     if row is None:
         return End.ENDED
+    if not row.factor:
+        row.delete()
+        return End.UNPROVED
     if now - row.began_at >= LONGEST:
         row.delete()
         return End.LONG
@@ -153,6 +156,12 @@ def resume(session: str, account: str, now: datetime) -> Session | End:
     if now - row.seen_at >= _TICK:
         Session.objects.filter(pk=row.pk).update(seen_at=now)
     return row
+
+
+def prove(session: Session, factor: Factor, now: datetime) -> None:
+    """Write that *factor* was proved in a session just now; in the caller's transaction."""
+    Session.objects.filter(pk=session.pk).update(factor=factor, proved_at=now)
+    session.factor, session.proved_at = factor, now
 
 
 def live(account: Account, now: datetime) -> list[Session]:

@@ -21,6 +21,7 @@ from django.db import router, transaction
 from confide.access import outsiders, raises, reach
 from confide.access.containment import Outsider, Standing
 from confide.access.entrances import Session
+from confide.access.memberships import WORKS
 from confide.access.models import AccessToken, Account, Client, Membership
 from confide.errors import AccessDenied, Invalid, Unknown
 
@@ -158,7 +159,7 @@ def require_keeper(by: Account, practice: str, subject: Subject) -> str:
 def _roles(by: Account, practice: str) -> list[str]:
     if not by.is_active or by.frozen_at is not None or by.suspect_at is not None:
         raise AccessDenied("the account is frozen, suspect or inactive")
-    rows = Membership.objects.filter(account=by, practice=practice, active=True)
+    rows = Membership.objects.filter(WORKS, account=by, practice=practice)
     return sorted(rows.values_list("role", flat=True))
 
 

@@ -35,6 +35,16 @@ class Event(StrEnum):
     OWN_DEVICE = "own-device"
     SIGN_OUT = "sign-out"
     SESSION_END = "session-end"
+    INVITED = "invited"
+    INVITATION_USED = "invitation-used"
+    FACTOR_ADDED = "factor-added"
+    FACTOR_REMOVED = "factor-removed"
+    CODES_MADE = "codes-made"
+    PASSWORD_SET = "password-set"  # noqa: S105 - the name of an event
+    STEP_UP = "step-up"
+    ROLE_ASKED = "role-asked"
+    ROLE_FOUNDED = "role-founded"
+    ROLE_APPROVED = "role-approved"
 
 
 _OUTCOMES: Final = {Event.FAILED: Outcome.MINOR_FAILURE, Event.STOPPED: Outcome.SERIOUS_FAILURE}
@@ -50,6 +60,7 @@ def entries_of(
     credential: str = "",
     reason: str = "",
     address: str = "",
+    outcome: Outcome | None = None,
 ) -> list[Entry]:
     """Return the entries that tell of *event*, one for each practice.
 
@@ -62,6 +73,7 @@ def entries_of(
         credential: The public name of the session or device.
         reason: Fixed words, such as the rule; never anything typed.
         address: The network address that it came from.
+        outcome: How it ended, where the event itself does not say so.
     """
     return [
         Entry(
@@ -76,7 +88,7 @@ def entries_of(
             elements={},
             resource_type=RESOURCE,
             resource_id=reason,
-            outcome=_OUTCOMES.get(event, Outcome.SUCCESS).value,
+            outcome=(outcome or _OUTCOMES.get(event, Outcome.SUCCESS)).value,
             address=address[:64],
         )
         for practice, role in places

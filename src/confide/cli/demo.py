@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -48,6 +49,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--port", metavar="PORT", type=int, default=8100, help="port on localhost (default: %(default)s)"
     )
+    parser.add_argument(
+        "--code", metavar="USERNAME", help="print the code of the moment for somebody's second step, and end"
+    )
     parser.add_argument("--fill-only", action="store_true", help="stop when the practice is filled")
 
 
@@ -74,6 +78,8 @@ class Stop:
 
 def run(args: argparse.Namespace) -> int:
     """Set up what is missing, serve, fill, and wait for Ctrl-C."""
+    if args.code is not None:
+        return _say_code(args)
     stop = Stop()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, stop)
@@ -88,6 +94,20 @@ def run(args: argparse.Namespace) -> int:
         return show.DONE
 
 
+def _say_code(args: argparse.Namespace) -> int:
+    """Print what the code app of somebody in the demo would show now."""
+    folder = args.data.expanduser().absolute()
+    if not (folder / stage.FILE).exists():
+        raise Misconfigured(f"there is no demo in {folder} (start it first, or say where with --data)")
+    found = [each for each in stage.load(folder, 0).sign_ins if each.username == args.code.lower()]
+    if not found:
+        raise Misconfigured("nobody of that name works in the demo (it says who does when it starts)")
+    code, left = stage.code_of(found[0].secret, datetime.now(UTC))
+    show.line(code)
+    show.line(f"good once, for {left} seconds and a little more", style="dim")
+    return show.DONE
+
+
 def _perform(args: argparse.Namespace, stop: Stop) -> int:
     folder: Path = args.data
     serve.refuse_taken("127.0.0.1", args.port)
@@ -95,7 +115,7 @@ def _perform(args: argparse.Namespace, stop: Stop) -> int:
     config = _set_up(args, scene)
     url = f"http://localhost:{args.port}"
     with _server(folder, args.port) as server:
-        _welcome(scene, url, args.patients)
+        _welcome(scene, folder, url, args.patients)
         if not scene.done:
             _fill(scene, folder, url, stop)
         if stop.wanted:
@@ -227,7 +247,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 # On the stage
 
 
-def _welcome(scene: stage.Stage, url: str, asked: int) -> None:
+def _welcome(scene: stage.Stage, folder: Path, url: str, asked: int) -> None:
     from confide.drill.practice import NAME
 
     show.line()
@@ -241,6 +261,9 @@ def _welcome(scene: stage.Stage, url: str, asked: int) -> None:
         ("  sign in as", "username", "passphrase"),
         [(f"  {each.title}", each.username, each.passphrase) for each in scene.sign_ins],
     )
+    show.line()
+    where = "" if folder == Path("demo-data").absolute() else f" --data {folder}"
+    show.line(f"  the code of the second step:  confide demo{where} --code USERNAME")
     show.line()
     show.line(f"  search for  {stage.somebody(scene)}")
     show.line()

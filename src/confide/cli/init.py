@@ -99,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
         show.step("made", "administrator", account)
         if made:
             show.step("made", "password", f"{made}   (shown this once: keep it in a password manager)")
+        staff.give_invitation(args.admin or ADMINISTRATOR)
     _advise(args, config)
     return show.DONE
 
@@ -244,8 +245,8 @@ def _administrator(args: argparse.Namespace, practice: Practice) -> tuple[str | 
     typed = staff.ask_password() if args.ask_password else None
     account: Account
     account, made = staff.account(username, "Administrator", typed)
-    staff.join(account, practice, Role.OPERATOR)
-    staff.join(account, practice, Role.PRACTICE_MANAGER)
+    staff.found(account, practice, Role.OPERATOR)
+    staff.found(account, practice, Role.PRACTICE_MANAGER)
     return ("" if typed else made), f"{account.username}   (operator, practice manager)"
 
 

@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
+from confide.access.passwords import make_words
 from confide.access.roles import Role
-from confide.cli import installation, raises, show, standing
+from confide.cli import installation, person, raises, show, standing
 from confide.errors import Invalid, Misconfigured
 
 if TYPE_CHECKING:
-    from confide.access.models import Account, Practice
+    from confide.access.models import Account, Membership, Practice
 
 EXAMPLE: Final = """\
 example:
   confide staff add rbanerjee --role clinician --name "Rahul Banerjee, MD"
 
-A password is made and printed once. For somebody who is there already, the role is added.
+A password and an invitation are made and printed once; with both they add a passkey or a code app, without
+which nobody signs in. For somebody who is there already, the role is added. A role that opens clear values
+waits until a privacy officer approves it.
 """
 LIST_EXAMPLE: Final = """\
 example:
   confide staff list
 """
+APPROVE_EXAMPLE: Final = """\
+example:
+  confide staff approve rbanerjee --by plindgren
+
+A role that opens clear values works once a privacy officer of the practice has approved it, whose account is
+older than 7 days, and nobody for themselves. The first privacy officer of a practice is approved by founding,
+and approves roles from the first day.
+"""
+INVITE_EXAMPLE: Final = """\
+example:
+  confide staff invite rbanerjee
+
+The invitation is shown once, is good once, and lapses after 72 hours. An earlier one is void.
+"""
+RESET_EXAMPLE: Final = """\
+example:
+  confide staff reset rbanerjee
+
+For a lost telephone or a forgotten password: both are taken away at once, every session ends, and an
+invitation opens new ones. Whoever was reset approves nothing for seven days.
+"""
 _NOT_PEOPLE: Final = {Role.SYSTEM, Role.INTEGRATOR}
 ROLES: Final = tuple(role.value for role in Role if role not in _NOT_PEOPLE)
-_ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+# By the code of ``memberships.Standing``.
+_WAITS: Final = {
+    "free": "",
+    "approved": "",
+    "founded": "   (the first: approved by founding)",
+    "pending": "   (waits for the privacy officer: confide staff approve)",
+}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,6 +79,20 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = actions.add_parser("list", help="who may sign in, and as what")
     installation.describe(parser, "List the people of all practices.", LIST_EXAMPLE)
     parser.set_defaults(run=show_all)
+    for name, words, example, run in (
+        ("invite", "an invitation to a first passkey or code app", INVITE_EXAMPLE, invite),
+        ("reset", "take password and factors away, and invite anew", RESET_EXAMPLE, reset),
+    ):
+        parser = actions.add_parser(name, help=words)
+        installation.describe(parser, f"{words[:1].upper()}{words[1:]}.", example)
+        parser.add_argument("username", metavar="USERNAME", help="who")
+        parser.set_defaults(run=run)
+    parser = actions.add_parser("approve", help="let a role that opens clear values work")
+    installation.describe(parser, "Approve a role; a privacy officer of the practice does.", APPROVE_EXAMPLE)
+    parser.add_argument("username", metavar="USERNAME", help="whose role it is")
+    parser.add_argument("--role", choices=ROLES, help="which, where several wait", metavar="ROLE")
+    person.describe(parser)
+    parser.set_defaults(run=approve)
     raises.register_staff(actions)
     standing.register_staff(actions)
 
@@ -57,16 +100,61 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def add(args: argparse.Namespace) -> int:
     """Add a person, or a role."""
     installation.ready(args)
+    from confide.access.memberships import standing
+
     practice = installation.practice(args.practice)
     there = _find(args.username)
     typed = ask_password() if args.ask_password and there is None else None
-    person, made = (there, None) if there else account(args.username, args.name or args.username, typed)
-    show.step("kept" if there else "made", "account", f"{person.username}   ({person.display_name})")
-    new = join(person, practice, Role(args.role))
-    show.step("made" if new else "kept", "role", f"{args.role} in {practice.name}")
-    if made:
+    one, made = (there, None) if there else account(args.username, args.name or args.username, typed)
+    show.step("kept" if there else "made", "account", f"{one.username}   ({one.display_name})")
+    row, new = join(one, practice, Role(args.role))
+    show.step("made" if new else "kept", "role", f"{args.role} in {practice.name}{_WAITS[standing(row)]}")
+    if made and typed is None:
         show.step("made", "password", f"{made}   (shown this once)")
+    if made:
+        give_invitation(one.username)
     return show.DONE
+
+
+def invite(args: argparse.Namespace) -> int:
+    """Invite a person who has no second factor yet."""
+    installation.ready(args)
+    give_invitation(args.username)
+    return show.DONE
+
+
+def give_invitation(username: str) -> None:
+    """Invite a person who has no second factor yet, and show the words."""
+    from confide.server import inviting
+    from confide.wiring import utc_now
+
+    one = _require(username)
+    _say_invitation(inviting.invite(one, utc_now()))
+
+
+def reset(args: argparse.Namespace) -> int:
+    """Take a person's password and factors away, and invite them anew."""
+    installation.ready(args)
+    from confide.server import inviting
+    from confide.wiring import utc_now
+
+    one = _require(args.username)
+    words = inviting.reset(one, utc_now())
+    show.step("note", "reset", f"{one.username}: password, passkeys and code app are gone, sessions ended")
+    _say_invitation(words)
+    return show.DONE
+
+
+def _say_invitation(words: str) -> None:
+    show.step("made", "invitation", f"{words}   (shown this once; good once, for 72 hours)")
+    show.step("note", "", "give it to them yourself: with it they add a passkey or a code app at /invitation")
+
+
+def _require(username: str) -> Account:
+    found = _find(username)
+    if found is None:
+        raise Misconfigured("there is no such person (see confide staff list)")
+    return found
 
 
 def show_all(args: argparse.Namespace) -> int:
@@ -75,7 +163,7 @@ def show_all(args: argparse.Namespace) -> int:
     from confide.access.models import Membership
 
     rows = [
-        (m.account.username, m.account.display_name, m.role, m.practice.name, _state(m.account, m.active))
+        (m.account.username, m.account.display_name, m.role, m.practice.name, _state(m))
         for m in Membership.objects.select_related("account", "practice").order_by(
             "account__username", "role"
         )
@@ -84,12 +172,16 @@ def show_all(args: argparse.Namespace) -> int:
     return show.DONE
 
 
-def _state(person: Account, active: bool) -> str:
-    if person.frozen_at is not None:
+def _state(member: Membership) -> str:
+    from confide.access.memberships import Standing, standing
+
+    if member.account.frozen_at is not None:
         return "frozen"
-    if person.suspect_at is not None:
+    if member.account.suspect_at is not None:
         return "suspect"
-    return "" if active and person.is_active else "inactive"
+    if not member.active or not member.account.is_active:
+        return "inactive"
+    return "waits for approval" if standing(member) is Standing.PENDING else ""
 
 
 def _find(username: str) -> Account | None:
@@ -107,16 +199,48 @@ def account(username: str, name: str, password: str | None = None) -> tuple[Acco
         return there, None
     if not username.strip() or len(username) > 150 or any(c.isspace() for c in username):
         raise Invalid("a username has 1 to 150 characters and no spaces")
-    chosen = password or passphrase()
+    chosen = password or make_words()
     return Account.objects.create_user(username, chosen, display_name=name), chosen
 
 
-def join(person: Account, practice: Practice, role: Role) -> bool:
-    """Give a person a role in a practice; return whether it is new."""
-    from confide.access.models import Membership
+def join(account: Account, practice: Practice, role: Role) -> tuple[Membership, bool]:
+    """Give a person a role in a practice; return it, and whether it is new."""
+    from confide.audit import people
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
 
-    _, new = Membership.objects.get_or_create(account=person, practice=practice, role=role.value)
-    return new
+    return people.join(Journal(), account, practice, role, utc_now())
+
+
+def found(account: Account, practice: Practice, role: Role) -> None:
+    """Give a person a role in a practice that is being founded: it needs nobody's approval."""
+    from confide.audit import people
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
+
+    people.found(Journal(), account, practice, role, utc_now())
+
+
+def approve(args: argparse.Namespace) -> int:
+    """Approve a role that waits."""
+    installation.ready(args)
+    from confide.access import memberships
+    from confide.audit import people
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
+
+    practice = installation.practice(args.practice)
+    waiting = [
+        row
+        for row in memberships.pending(practice.pk)
+        if row.account.username == args.username.lower() and args.role in (None, row.role)
+    ]
+    if len(waiting) != 1:
+        raise Misconfigured("none of their roles waits here, or several do (name one with --role)")
+    officer = person.identify(args.by)
+    row = people.approve(Journal(), officer, practice.pk, waiting[0].pk, utc_now())
+    show.step("made", "approval", f"{row.account.username} works as {row.role} in {practice.name}")
+    return show.DONE
 
 
 def ask_password() -> str:
@@ -132,10 +256,3 @@ def ask_password() -> str:
     except ValidationError as problem:
         raise Invalid(" ".join(problem.messages)) from None
     return first
-
-
-def passphrase(words: int = 4) -> str:
-    """Make a password that can be read out: words of three syllables, 18 bits each."""
-    return "-".join(
-        "".join(secrets.choice(_ONSETS) + secrets.choice(_VOWELS) for _ in range(3)) for _ in range(words)
-    )

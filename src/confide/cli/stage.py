@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from confide.access.passwords import make_words
 from confide.access.roles import Role
 from confide.cli import client, keys, staff
 from confide.errors import Damaged
@@ -26,13 +30,18 @@ LOADER: Final = "Demo loader"
 
 @dataclass(frozen=True)
 class SignIn:
-    """Somebody who works in the demo's practice."""
+    """Somebody who works in the demo's practice.
+
+    Attributes:
+        secret: That of their code app, in Base32; nobody has the telephone, so the demo shows its codes.
+    """
 
     title: str
     username: str
     name: str
     role: str
     passphrase: str
+    secret: str = ""
 
 
 CAST: Final = (
@@ -83,21 +92,43 @@ def load(folder: Path, patients: int) -> Stage:
     """
     try:
         content = json.loads((folder / FILE).read_text())
-        content["sign_ins"] = [SignIn(**each) for each in content["sign_ins"]]
+        content["sign_ins"] = [SignIn(**{"secret": _secret(), **each}) for each in content["sign_ins"]]
         return Stage(**content)
     except FileNotFoundError:
         today = datetime.now(UTC).date().isoformat()
-        people = [SignIn(*each, staff.passphrase(3)) for each in CAST]
+        people = [SignIn(*each, make_words(3), _secret()) for each in CAST]
         return Stage(patients, today, sign_ins=people)
     except (OSError, ValueError, TypeError, KeyError):
         raise Damaged(f"{folder / FILE} is not the demo's (remove the folder to begin anew)") from None
 
 
+def _secret() -> str:
+    return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def code_of(secret: str, now: datetime) -> tuple[str, int]:
+    """Return what an app with this secret shows now, and for how many more seconds.
+
+    Source:
+        RFC 6238 with SHA-1, steps of 30 seconds, six digits.
+    """
+    step, gone = divmod(int(now.timestamp()), 30)
+    mac = hmac.digest(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1")
+    offset = mac[-1] & 15
+    number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
+    return f"{number % 10**6:06}", 30 - gone
+
+
 def cast(stage: Stage, practice: Practice) -> None:
-    """Make the accounts that are not there yet."""
+    """Make the accounts that are not there yet, each with a code app."""
+    from confide.server import factors
+    from confide.wiring import utc_now
+
     for each in stage.sign_ins:
         account, _ = staff.account(each.username, each.name, each.passphrase)
-        staff.join(account, practice, Role(each.role))
+        staff.found(account, practice, Role(each.role))
+        if not factors.enrolled(account):
+            factors.add_totp(account, each.secret, 0, utc_now())
 
 
 def hire(stage: Stage, folder: Path, practice: Practice) -> None:

@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
@@ -15,7 +16,7 @@ from django.shortcuts import resolve_url
 from confide.access import attempts, passwords, sessions
 from confide.access.attempts import Kind
 from confide.access.models import Account
-from confide.errors import Unavailable
+from confide.errors import GrantMismatch, Unavailable
 from confide.server import keeper, throttle
 from confide.server.validators import blocklists
 from confide.wiring import utc_now
@@ -63,6 +64,10 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has no ann
         attempts.forgive((user.username, user.email))
         sessions.end_all(user, keeper.device_of(self.request) if self.request else "")
 
+    def get_login_stages(self) -> list[str]:
+        """Nobody comes in without a second factor; the first one takes an invitation."""
+        return ["confide.server.stages.Enrolment", "confide.server.stages.Proof"]
+
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth passes it
         """Lead to the sign-in: every session of the account has ended."""
         return resolve_url(settings.LOGIN_URL)
@@ -73,3 +78,22 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has no ann
         if stopped is None and user.frozen_at is not None:
             stopped = self.respond_user_inactive(request, user)
         return stopped
+
+
+class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # as above
+    """What Confide asks of allauth's second factors."""
+
+    def encrypt(self, text: str) -> str:  # noqa: ARG002 - allauth passes it
+        """Refuse: ``factors`` seals each secret for its account, and allauth is to store none by itself."""
+        raise GrantMismatch("the secrets of second factors are stored by Confide alone")
+
+    def decrypt(self, encrypted_text: str) -> str:  # noqa: ARG002 - as above
+        """Refuse, as ``encrypt`` does."""
+        raise GrantMismatch("the secrets of second factors are opened by Confide alone")
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Name this server to the authenticator, which shows it to the person."""
+        return {**super().get_public_key_credential_rp_entity(), "name": "Confide"}
+
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
+        """Send nothing: the journal and the other browsers tell of it."""

@@ -15,11 +15,12 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from confide.access import attempts, sessions, standing
 from confide.access.entrances import Device, Session
+from confide.access.factors import Factor
 from confide.access.models import Account
 from confide.access.sessions import End
 from confide.audit.entrances import Event, entries_of
 from confide.errors import AccessDenied
-from confide.server import throttle
+from confide.server import factors, throttle
 from confide.server.apps import system
 
 KEY: Final = "entrance"
@@ -104,11 +105,12 @@ def begin(sender: object, request: HttpRequest, user: Account, **_: Any) -> None
     agent = request.META.get("HTTP_USER_AGENT", "")
     token = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
     with transaction.atomic(using=router.db_for_write(Session)):
-        begun = sessions.begin(user, token, agent, throttle.address(request), now)
+        factor = factors.proven(request, user)
+        begun = sessions.begin(user, token, agent, throttle.address(request), now, factor=factor)
         session = begun.session
-        _append(request, Event.SIGN_IN, user, session=session.pk)
+        note(request, Event.SIGN_IN, user, session=session.pk, reason=factor or "")
         if session.began_on_new_device:
-            _append(request, Event.NEW_DEVICE, user, session=session.pk)
+            note(request, Event.NEW_DEVICE, user, session=session.pk)
         attempts.prune(now)
     request.session[KEY] = session.pk
     if session.began_on_new_device:
@@ -121,8 +123,18 @@ def finish(sender: object, request: HttpRequest, user: Account | None, **_: Any)
     row = Session.objects.filter(pk=request.session.get(KEY, ""), account=user).first() if user else None
     if row is not None and user is not None:
         with transaction.atomic(using=router.db_for_write(Session)):
-            _append(request, Event.SIGN_OUT, user, session=row.pk)
+            note(request, Event.SIGN_OUT, user, session=row.pk)
             row.delete()
+
+
+def prove(request: HttpRequest, person: Account, factor: Factor) -> None:
+    """Write that the person has just proved a second factor in this session: a step up."""
+    row = session_of(request)
+    if row is None:
+        return
+    with transaction.atomic(using=router.db_for_write(Session)):
+        sessions.prove(row, factor, system().clock())
+        note(request, Event.STEP_UP, person, session=row.pk, reason=factor)
 
 
 def end(request: HttpRequest, person: Account, session: str) -> bool:
@@ -134,7 +146,7 @@ def end(request: HttpRequest, person: Account, session: str) -> bool:
     with transaction.atomic(using=router.db_for_write(Session)):
         row = sessions.end(person, session)
         if row is not None:
-            _append(request, Event.SESSION_END, person, session=session, reason="owner")
+            note(request, Event.SESSION_END, person, session=session, reason="owner")
     return row is not None
 
 
@@ -143,7 +155,7 @@ def end_all(request: HttpRequest, person: Account) -> None:
     here = sessions.know(person, request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""))
     with transaction.atomic(using=router.db_for_write(Session)):
         sessions.end_all(person, here.pk if here else "")
-        _append(request, Event.SESSION_END, person, reason="everywhere")
+        note(request, Event.SESSION_END, person, reason="everywhere")
     logout(request)
 
 
@@ -151,7 +163,7 @@ def confirm(request: HttpRequest, person: Account, device: str) -> None:
     """Take the person's word that a device is theirs."""
     with transaction.atomic(using=router.db_for_write(Session)):
         if sessions.confirm(person, device_of(request), device, system().clock()):
-            _append(request, Event.OWN_DEVICE, person)
+            note(request, Event.OWN_DEVICE, person)
 
 
 def unconfirmed(request: HttpRequest) -> list[Device]:
@@ -190,10 +202,11 @@ def device_of(request: HttpRequest) -> str:
 
 def _tell(request: HttpRequest, event: Event, person: Account, reason: str) -> None:
     with transaction.atomic(using=router.db_for_write(Session)):
-        _append(request, event, person, session=str(request.session.get(KEY, "")), reason=reason)
+        note(request, event, person, session=str(request.session.get(KEY, "")), reason=reason)
 
 
-def _append(request: HttpRequest, event: Event, person: Account, session: str = "", reason: str = "") -> None:
+def note(request: HttpRequest, event: Event, person: Account, session: str = "", reason: str = "") -> None:
+    """Write what happened at the entrance into the journals of the person's practices."""
     entries = entries_of(
         event,
         throttle.places(person),

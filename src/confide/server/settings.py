@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_htmx",
 ]
 MIDDLEWARE = [
@@ -105,6 +106,13 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_FORMS = {"change_password": "confide.server.forms.ChangePassword"}
 # Allauth counts in the memory of one process; `throttle` counts these in the database.
 ACCOUNT_RATE_LIMITS = {"login": None, "change_password": None}
+MFA_ADAPTER = "confide.server.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = (
+    "required"  # a passkey alone signs in: whoever holds it has to prove it is theirs
+)
+MFA_RATE_LIMITS = False  # as above
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL

@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 _STATUS: Final = {Rung.SLOWED: 429, Rung.CHALLENGED: 429, Rung.REFUSED: 403}
 
 
+_PROOF: Final = "proof"
+
+
 class TooMany(Exception):
     """A program's try is turned away; it may come back after some seconds."""
 
@@ -103,7 +106,7 @@ def _admit(request: HttpRequest, name: str, person: Account | None, kind: Kind) 
     )
     now = system().clock()
     with transaction.atomic(using=router.db_for_write(Attempt)):
-        admission = attempts.admit(entrant, request.POST.get("proof", "")[:64], now)
+        admission = attempts.admit(entrant, _ticket(request), now)
         verdict = admission.verdict
         told: list[Entry] = []
         if admission.alarms:
@@ -121,6 +124,12 @@ def _admit(request: HttpRequest, name: str, person: Account | None, kind: Kind) 
             _log.warning("tries to sign in are %s by the rule %s", verdict.rung, verdict.rule)
         system().journal.append(told)
     return admission
+
+
+def _ticket(request: HttpRequest) -> str:
+    """The ticket of an earlier challenge: from the form, or from the session."""
+    given = request.POST.get("proof", "") or str(request.session.get(_PROOF, ""))
+    return given[:64]
 
 
 def _took_back(rows: Sequence[Session], verdict: Verdict) -> list[Entry]:
@@ -175,6 +184,8 @@ def _answer(request: HttpRequest, admission: Admission) -> HttpResponse:
         "next": request.POST.get("next", ""),
         "signing_in": "login" in request.POST,
     }
+    if admission.proof and "login" not in request.POST:
+        request.session[_PROOF] = admission.proof
     response = render(request, "account/patience.html", context, status=_STATUS[verdict.rung])
     if verdict.rung is not Rung.REFUSED:
         response["Retry-After"] = str(max(1, verdict.wait))

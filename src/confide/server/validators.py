@@ -12,6 +12,7 @@ from confide.access.models import Account, Membership
 from confide.access.passwords import Blocklist
 from confide.access.ranges import RangeApi
 from confide.errors import Unavailable, WeakPassword
+from confide.server import factors
 
 
 @cache
@@ -19,6 +20,24 @@ def blocklists() -> tuple[Blocklist, ...]:
     """Open the lists of breached passwords that this installation checks against."""
     url = settings.CONFIG.password_range_url
     return (*passwords.corpora(settings.CONFIG.password_filter), *([RangeApi(url)] if url else ()))
+
+
+def require_strong(password: str, user: Account | None, *, alone: bool) -> None:
+    """Refuse a password by the rules of ``access.passwords``.
+
+    Args:
+        password: What was typed.
+        user: Whose it is to be.
+        alone: No second factor is asked for beside it, so that it has to be longer.
+
+    Raises:
+        ValidationError: With the reason. A list that does not answer is a reason, too: try later.
+    """
+    shortest = passwords.ALONE if alone else passwords.WITH_SECOND_FACTOR
+    try:
+        passwords.require_strong(password, blocklists(), _about(user), shortest=shortest)
+    except (WeakPassword, Unavailable) as refusal:
+        raise ValidationError(f"{str(refusal).capitalize()}.", code=refusal.code) from None
 
 
 class Strong:
@@ -30,13 +49,13 @@ class Strong:
         Raises:
             ValidationError: With the reason. A list that does not answer is a reason, too: try later.
         """
-        try:
-            passwords.require_strong(password, blocklists(), _about(user))
-        except (WeakPassword, Unavailable) as refusal:
-            raise ValidationError(f"{str(refusal).capitalize()}.", code=refusal.code) from None
+        require_strong(password, user, alone=user is None or not factors.enrolled(user))
 
     def get_help_text(self) -> str:
-        return f"At least {passwords.ALONE} characters. A few words are easy to remember and hard to guess."
+        return (
+            f"At least {passwords.ALONE} characters, {passwords.WITH_SECOND_FACTOR} beside a second factor."
+            " A few words are easy to remember and hard to guess."
+        )
 
 
 def _about(user: Account | None) -> list[str]:

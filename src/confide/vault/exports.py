@@ -21,6 +21,7 @@ from typing import Final
 from django.db import DatabaseError, transaction
 
 from confide.access import destinations, terminal
+from confide.access.approvers import require_settled_id
 from confide.access.decide import Grant
 from confide.access.models import Destination
 from confide.access.roles import Action, Form, Purpose
@@ -230,6 +231,7 @@ class Exports:
             raise AccessDenied("an export is for people to approve")
         if grant.actor.id == export.requested_by:
             raise AccessDenied("whoever asked for an export cannot approve it (a second person must)")
+        require_settled_id(grant.actor.id, now)
         if state(export, now) is not State.REQUESTED:
             raise AccessDenied(f"the export is {state(export, now)}, so it cannot be approved")
         destinations.require_usable(export.destination, now)

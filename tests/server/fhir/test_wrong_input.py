@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from django.test import Client as Http
+from django.utils import timezone
 
-from tests.server import laboratory
+from tests.server import factored, laboratory
 from tests.server.laboratory import FHIR, PATIENT, Api
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -177,9 +178,9 @@ def test_a_cookie_is_no_token(practice: Any) -> None:
     from confide.access.models import Account, Membership
 
     person = Account.objects.create_user("ottoline", "a long enough passphrase")
-    Membership.objects.create(account=person, practice=practice, role="clinician")
+    Membership.objects.create(approved_at=timezone.now(), account=person, practice=practice, role="clinician")
     browser = Http()
-    browser.force_login(person)
+    factored.sign_in(browser, person)
     assert browser.get("/fhir/R4/Patient").status_code == 401
     assert browser.post("/fhir/R4/Patient", PATIENT, content_type=FHIR).status_code == 401
 

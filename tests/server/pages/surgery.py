@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.test import Client as Http
+from django.utils import timezone
 
 from confide.access.models import Account, Membership, Practice
 from confide.records.imports import Unit
+from tests.server import factored
 
 PASSWORD = "a lamp, a ladder, a lantern"
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -191,10 +192,8 @@ class Surgery:
         return Account.objects.get(username=username)
 
     def sign_in(self, username: str) -> Http:
-        """A browser in which somebody has signed in; how that goes is tested in test_entrance."""
-        http = browser()
-        http.force_login(self.account(username), settings.AUTHENTICATION_BACKENDS[0])
-        return http
+        """A browser in which somebody has signed in; how that goes is tested in test_factors."""
+        return factored.sign_in(browser(), self.account(username))
 
     def id_of(self, kind: str) -> str:
         from confide.records.models import Resource
@@ -221,8 +220,9 @@ def found(system: Any) -> Surgery:
         ("nobody", "Noor Haddad", []),
     ):
         account = Account.objects.create(username=name, password=_hash(), display_name=said)
+        factored.enrol(account)
         for where, role in roles:
-            Membership.objects.create(account=account, practice=where, role=role)
+            Membership.objects.create(approved_at=timezone.now(), account=account, practice=where, role=role)
     for where, resources in (
         (practice, [*RESOURCES, *OTHERS]),
         (elsewhere, [_simple("s", "Silas", "Stranger", BORN)]),

@@ -171,7 +171,9 @@ def test_the_privacy_officer_hears_of_it_at_once_and_reviews_it(surgery, doctor,
 
 def test_nobody_reviews_their_own(surgery, clock):
     doctor_account = surgery.account("doctor")
-    Membership.objects.create(account=doctor_account, practice=surgery.practice, role="privacy_officer")
+    Membership.objects.create(
+        approved_at=clock.now, account=doctor_account, practice=surgery.practice, role="privacy_officer"
+    )
     http = surgery.sign_in("doctor")
     clinician = Membership.objects.get(account=doctor_account, role="clinician")
     officer = Membership.objects.get(account=doctor_account, role="privacy_officer")
@@ -197,7 +199,9 @@ def test_three_in_a_shift_and_then_a_second_person(surgery, doctor, clock):
     assert doctor.post("/emergencies", {"allow": waiting.pk}).status_code == 403
     assert surgery.sign_in("desk").post("/emergencies", {"allow": waiting.pk}).status_code == 403
     colleague = Account.objects.create_user("colleague", display_name="Dr. Ines Roth")
-    Membership.objects.create(account=colleague, practice=surgery.practice, role="clinician")
+    Membership.objects.create(
+        approved_at=clock.now, account=colleague, practice=surgery.practice, role="clinician"
+    )
     new = surgery.sign_in("colleague")
     assert "A colleague waits for a second person" in text_of(new.get("/find"))
     assert new.post("/emergencies", {"allow": waiting.pk}).status_code == 403
@@ -235,7 +239,7 @@ def test_not_for_a_frozen_login_and_for_a_degraded_session_with_a_fresh_passkey_
     session = Session.objects.filter(account__username="doctor")
     session.update(suspect_at=clock.now)
     for proof in (
-        {"factor": "", "proved_at": None},
+        {"factor": "passkey", "proved_at": None},
         {"factor": "totp", "proved_at": clock.now},
         {"factor": "passkey", "proved_at": clock.now - timedelta(minutes=10)},
     ):

@@ -9,6 +9,7 @@ from django.test import Client as Http
 
 from confide.access import corpus, passwords
 from confide.server import adapter, validators
+from tests.server import factored
 from tests.server.pages.surgery import PASSWORD, browser
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -28,6 +29,7 @@ def stolen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def sign_in(password: str) -> Http:
     http = browser()
     http.post("/sign-in", {"login": "desk", "password": password})
+    factored.second(http, "desk")
     return http
 
 

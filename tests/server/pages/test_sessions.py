@@ -6,6 +6,7 @@ import pytest
 
 from confide.access.entrances import Device, Session
 from confide.audit.models import JournalEntry
+from tests.server import factored
 from tests.server.crowd import Clock, follow
 from tests.server.pages.surgery import PASSWORD, browser
 
@@ -29,6 +30,7 @@ def own(clock):
 def enter(who: str = "desk", **where: str):
     http = browser(**where)
     assert http.post("/sign-in", {"login": who, "password": PASSWORD}).status_code == 302
+    assert factored.second(http, who).status_code == 302
     return http
 
 

@@ -124,7 +124,9 @@ def test_the_page_is_for_those_who_keep_the_logins(surgery, who):
 
 def test_a_practice_manager_keeps_logins_too(surgery):
     manager = Account.objects.create_user("manager", display_name="Maria Lopez")
-    Membership.objects.create(account=manager, practice=surgery.practice, role="practice_manager")
+    Membership.objects.create(
+        approved_at=datetime.now(UTC), account=manager, practice=surgery.practice, role="practice_manager"
+    )
     http = surgery.sign_in("manager")
     page = http.get("/logins").content.decode()
     assert "Jonas Weber" in page

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.test import Client as Http
+from django.utils import timezone
 
 from tests.practice import exposures, journal
-from tests.server import laboratory
+from tests.server import factored, laboratory
 from tests.server.vault.counter import PARTNER, SCOPES, Counter, codes, open_counter
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -309,9 +310,9 @@ def test_a_session_is_no_token(practice: Any) -> None:
     from confide.access.models import Account, Membership
 
     person = Account.objects.create_user("ottoline", "a long enough passphrase")
-    Membership.objects.create(account=person, practice=practice, role="clinician")
+    Membership.objects.create(approved_at=timezone.now(), account=person, practice=practice, role="clinician")
     browser = Http()
-    browser.force_login(person)
+    factored.sign_in(browser, person)
     for operation in OPERATIONS:
         refused(browser.post(f"/vault/{operation}", GOOD[operation], "application/json"), 401, "login")
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from confide.access import attempts
 from confide.access.decide import decide
+from confide.access.factors import Factor
 from confide.access.ladder import Rule, Rung
 from confide.access.roles import Action, Role
 from confide.audit.entrances import Event, read_entrances
@@ -32,17 +33,43 @@ _VERBS: Final = {
     Event.NEW_DEVICE: "First sign-in with this browser",
     Event.OWN_DEVICE: "Said that a new browser is theirs",
     Event.SESSION_END: "Session ended",
+    Event.INVITED: "Invited or reset somebody",
+    Event.INVITATION_USED: "Used an invitation",
+    Event.PASSWORD_SET: "Set a new password",
+    Event.FACTOR_ADDED: "Added a second factor",
+    Event.FACTOR_REMOVED: "Removed a second factor",
+    Event.CODES_MADE: "Made recovery codes",
+    Event.STEP_UP: "Proved again who they are",
+    Event.ROLE_ASKED: "Was given a role",
+    Event.ROLE_FOUNDED: "Was given a role, approved by founding",
+    Event.ROLE_APPROVED: "Approved a role",
+}
+_FACTORS: Final = {
+    Factor.PASSKEY: "a passkey",
+    Factor.TOTP: "a code app",
+    Factor.RECOVERY: "a recovery code",
+    Factor.PROVIDER: "the practice’s identity provider",
+}
+_WITH: Final = {
+    Event.SIGN_IN: "Signed in with {}",
+    Event.STEP_UP: "Proved again who they are, with {}",
+    Event.FACTOR_ADDED: "Added {}",
+    Event.FACTOR_REMOVED: "Removed {}",
 }
 _FAILURES: Final = {
     attempts.Kind.PASSWORD: "Wrong password",
     attempts.Kind.CHANGE: "Wrong old password, to change it",
     attempts.Kind.CODE: "Wrong code",
+    attempts.Kind.PASSKEY: "Passkey refused",
+    attempts.Kind.INVITATION: "Wrong invitation",
 }
 _ENDS: Final = {
     "idle": "Session ended after a while without work",
     "long": "Session ended after 12 hours",
     "owner": "Ended another session of theirs",
     "everywhere": "Signed out everywhere",
+    "reset": "Session ended by a reset",
+    "unproved": "Session without a second factor ended",
 }
 _RUNGS: Final = {Rung.SLOWED: "slowed", Rung.CHALLENGED: "challenged", Rung.REFUSED: "refused"}
 _RULES: Final = {
@@ -174,6 +201,10 @@ def _say(action: str, reason: str) -> tuple[str, str, bool]:
         return _ENDS.get(reason, _VERBS[Event.SESSION_END]), "", False
     if action == Event.FAILED:
         return _FAILURES.get(attempts.Kind(reason), reason), "failed", False
+    if action in _WITH and reason in set(Factor):
+        return _WITH[Event(action)].format(_FACTORS[Factor(reason)]), "", False
+    if action in {Event.ROLE_ASKED, Event.ROLE_FOUNDED, Event.ROLE_APPROVED} and parts[0] in set(Role):
+        return f"{_VERBS[Event(action)]}: {ROLE_LABELS[Role(parts[0])]}", "", False
     return _VERBS[Event(action)], "", False
 
 

@@ -8,13 +8,18 @@ from django.urls import include, path
 from confide.server.pages import (
     chart,
     emergencies,
+    enrolment,
     entrances,
+    factors,
     finder,
     front,
     journal,
+    people,
     reveal,
     sessions,
+    signing,
     standing,
+    stepup,
 )
 
 _PAGES = [
@@ -30,11 +35,19 @@ _PAGES = [
     path("journal/sign-ins", entrances.entrances, name="entrances"),
     path("logins", standing.standing, name="standing"),
     path("sessions", sessions.sessions, name="sessions"),
+    path("factors", factors.held, name="factors"),
+    path("factors/add", factors.add, name="factor_add"),
+    path("people", people.people, name="people"),
+    path("prove", stepup.prove, name="prove"),
 ]
 urlpatterns = [
     path("", include((_PAGES, "pages"))),
     # Of allauth only what there is a page for; signing up is closed, but its address is asked for.
     path("sign-in", allauth.login, name="account_login"),
+    path("sign-in/passkey", signing.passkey, name="passkey"),
+    path("sign-in/factor", signing.factor, name="mfa_authenticate"),
+    path("sign-in/set-up", enrolment.enrol, name="enrolment"),
+    path("invitation", enrolment.invitation, name="invitation"),
     path("sign-out", allauth.logout, name="account_logout"),
     path("password", allauth.password_change, name="account_change_password"),
     path("stopped", allauth.account_inactive, name="account_inactive"),

@@ -18,10 +18,12 @@ from confide.access import budget
 from confide.access.budget import Usage
 from confide.access.decide import Actor, act_as_member
 from confide.access.glass import ALLOWING
+from confide.access.invitations import INVITERS
+from confide.access.memberships import WORKS
 from confide.access.models import Account, Membership
 from confide.access.raises import APPROVERS
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
-from confide.errors import ConfideError
+from confide.errors import ConfideError, StepUpNeeded
 from confide.protect.elements import Element
 from confide.server import keeper
 from confide.server.apps import system
@@ -109,6 +111,11 @@ class Visitor:
         return _PURPOSES.get(self.role, Purpose.HOPERAT)
 
     @property
+    def answers_for_people(self) -> bool:
+        """Whether people are invited and roles approved in this role."""
+        return self.role in INVITERS
+
+    @property
     def treats(self) -> bool:
         """Whether clinical text is opened with the page."""
         return self.form(Action.READ, Element.CLINICAL) is Form.CLEAR
@@ -116,7 +123,7 @@ class Visitor:
 
 def memberships(account: Account) -> list[Membership]:
     """Where the person may work, by name of the practice."""
-    rows = Membership.objects.filter(account=account, active=True).select_related("account", "practice")
+    rows = Membership.objects.filter(WORKS, account=account).select_related("account", "practice")
     return list(rows.order_by("practice__name", "role"))
 
 
@@ -149,11 +156,19 @@ def staff(view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponse]) ->
             return _elsewhere(request, redirect_to_login(request.get_full_path(), settings.LOGIN_URL))
         if request.user.password_found_at is not None:
             return _elsewhere(request, redirect("account_change_password"))
+        from confide.server.pages import stepup
+
+        right = stepup.take(request)  # before the actor is made, for it says when a factor was proved
         visitor = visit(request)
         if visitor is None:
             return _elsewhere(request, redirect("pages:choose"))
         try:
-            response = view(request, visitor, *args, **kwargs)
+            if right:
+                response = view(request, visitor, *args, **kwargs)
+            else:
+                response = stepup.ask(request, visitor, wrong=True)
+        except StepUpNeeded:
+            response = stepup.ask(request, visitor)
         except ConfideError as problem:
             response = refuse(request, visitor, troubles.explain(problem))
         response["Cache-Control"] = "no-store"

@@ -1,0 +1,52 @@
+"""Step-up: what is sensitive asks for a factor again, and goes on in the same flow.
+
+The form that asks carries the fields of the form that was refused, and goes to the same address.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from confide.access.models import Account
+from confide.server import keeper, proving
+from confide.server.pages import prompt
+from confide.server.pages.visitor import Visitor, asks_part, show, staff
+
+
+def ask(request: HttpRequest, visitor: Visitor, *, wrong: bool = False) -> HttpResponse:
+    """Ask for a factor: as a part where a part was asked for, else as a page."""
+    assert isinstance(request.user, Account)  # noqa: S101 - AUTH_USER_MODEL; tells the type
+    posted = request.method == "POST" and request.path != resolve_url("pages:prove")
+    context = {
+        **prompt.context(request, request.user),
+        "wrong": wrong,
+        "target": request.path if posted else resolve_url("pages:prove"),
+        "next": "" if posted else request.POST.get("next", request.get_full_path()),
+    }
+    template = "pages/parts/stepup.html" if asks_part(request) else "pages/stepup.html"
+    return show(request, visitor, template, context)
+
+
+def take(request: HttpRequest) -> bool:
+    """Look at the factor that a form brings along, if it brings one; tell whether all is well."""
+    if request.method != "POST" or not any(request.POST.get(field) for field in proving.FIELDS):
+        return True
+    assert isinstance(request.user, Account)  # noqa: S101 - as above
+    found = proving.prove(request, request.user)
+    if found is None:
+        return False
+    keeper.prove(request, request.user, found)
+    return True
+
+
+@require_POST
+@staff
+def prove(request: HttpRequest, visitor: Visitor) -> HttpResponse:  # noqa: ARG001 - `staff` has taken the factor
+    """Go on to the page that was asked for, now that ``staff`` has looked at the factor."""
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return redirect(wanted if safe else resolve_url(settings.LOGIN_REDIRECT_URL))
