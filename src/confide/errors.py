@@ -258,6 +258,19 @@ class KeyUnavailable(Unavailable):
     code = "key-unavailable"
 
 
+class TooFast(Unavailable):
+    """Questions come faster than they are answered here (HTTP 429); ``wait`` is in seconds."""
+
+    code = "too-fast"
+
+    def __init__(self, wait: int) -> None:
+        self.wait = wait
+        super().__init__(f"too many questions at once; nothing was answered (ask again in {wait} seconds)")
+
+    def __reduce__(self) -> tuple[type[TooFast], tuple[int]]:
+        return (type(self), (self.wait,))
+
+
 class JournalUnavailable(Unavailable):
     """The journal cannot be written, so nothing may be revealed."""
 

@@ -139,10 +139,12 @@ def test_what_opens_has_no_other_caller(name: str) -> None:
 @pytest.mark.parametrize(
     ("function", "order"),
     [
-        ("telling.answer", ["_pay", "act"]),
-        ("telling._pay", ["durable", "reserve", "write"]),
-        ("door.Vault._pay", ["durable", "reserve", "_append"]),
-        ("door.Vault.asked", ["durable", "reserve", "_append"]),
+        ("telling.answer", ["pay", "act"]),
+        ("telling.pay", ["durable", "recheck", "charge_in_order", "write"]),
+        ("telling.charge_in_order", ["_charges_of", "reserve"]),
+        ("values.Values.tokenize", ["durable", "recheck", "charge_in_order", "write"]),
+        ("door.Vault._pay", ["charge", "durable", "reserve", "_append"]),
+        ("door.Vault.asked", ["charge", "durable", "learn", "_append"]),
         ("release.Release.begin", ["check", "write", "_Opener", "Opening"]),
         ("release.Release.check", ["grant", "require_runnable"]),
     ],

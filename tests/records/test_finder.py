@@ -129,6 +129,8 @@ def test_finding_is_charged_and_written(elm, desk):
     assert (asked.patient, asked.elements) == (zoe, {"name": "searched"})
     assert (shown.patient, shown.elements) == (zoe, {"name": "clear", "birth-date": "clear"})
     elm.found("E-0004711", desk)
+    assert exposures() == {(zoe, "name"), (zoe, "birth-date"), (zoe, "mrn")}, "a phone number has no letter"
+    elm.found("5550104477", desk)
     assert exposures() == {(zoe, "name"), (zoe, "birth-date"), (zoe, "mrn"), (zoe, "phone")}
 
 

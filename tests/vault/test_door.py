@@ -3,6 +3,7 @@
 import pytest
 from django.db import transaction
 
+from confide.access.charges import Operation
 from confide.access.decide import decide
 from confide.access.models import Exposure
 from confide.access.roles import Action, Purpose
@@ -120,7 +121,10 @@ def test_a_grant_is_for_its_patients(elm, stored, reveal):
         reveal(elm.grant("reveal", patients=[other]), stored)
     with pytest.raises(GrantMismatch):
         elm.system.vault.asked(
-            elm.grant("search", patients=[other]), [stored.place.id], frozenset({Element.NAME})
+            elm.grant("search", patients=[other]),
+            Operation.SEARCH,
+            frozenset({Element.NAME}),
+            [stored.place.id],
         )
     assert journal() == []
     assert exposures() == set()
@@ -327,10 +331,20 @@ def test_asking_is_telling(elm, patient):
     grant = elm.grant("search", elm.client(day_patients=1))
     vault = elm.system.vault
     other = elm.patient()
-    assert vault.asked(grant, [patient, other], frozenset({Element.NAME})) == 1
+    name = frozenset({Element.NAME})
+    told = vault.asked(grant, Operation.SEARCH, name, [patient, other])
+    assert (told.paid, told.spent) == ({patient}, True)
     [row] = journal()
     assert (row.patient, row.elements) == (patient, {"name": "searched"})
-    assert vault.asked(grant, [other], frozenset({Element.NAME})) == 0
+    told = vault.asked(grant, Operation.SEARCH, name, [other, patient])
+    assert told.paid == {patient}, "whoever was seen before is told again"
+    told = vault.asked(grant, Operation.SEARCH, name, [], [other])
+    assert (told.paid, told.spent) == (frozenset(), True)
+    assert journal()[-1].patient == "", "what was asked in vain is written down, too"
+    with pytest.raises(AccessDenied):
+        vault.asked(grant, Operation.READ, name, [patient])
+    with pytest.raises(AccessDenied):
+        vault.asked(elm.grant("search", elm.client(elements=["phone"])), Operation.SEARCH, name, [patient])
 
 
 # Damage

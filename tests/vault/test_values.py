@@ -386,22 +386,39 @@ def test_only_registered_elements(elm, patient):
 
 def test_what_is_told_is_written_and_paid(program, patient):
     tokens = program.tokenize(("ssn", SSN, patient), ("name", "Zoë Müller"), ("ssn", "1"))[:2]
-    assert exposures() == set(), "a token tells nothing"
     made = written()
     assert [(a, p, e) for a, p, _, e in made] == [
-        ("tokenize", patient, {"ssn": "stand-in"}),
-        ("tokenize", "", {"name": "stand-in"}),
+        ("tokenize", patient, {"ssn": "searched"}),
+        ("tokenize", "", {"name": "searched"}),
     ]
+    paid = {(patient, "ssn"), (f"token:{made[1][2]}", "name")}
+    assert exposures() == paid, "whoever holds a token can try values for it"
     program.detokenize(*tokens, "078-05-1121")
     told = written(action="reveal")
     assert [(p, e) for _, p, _, e in told] == [(patient, {"ssn": "clear"}), ("", {"name": "clear"})]
     assert [handle for _, _, handle, _ in told] == [handle for _, _, handle, _ in made]
-    assert exposures() == {(patient, "ssn"), (f"token:{made[1][2]}", "name")}
+    assert exposures() == paid
     [failed] = [row for row in journal() if row.outcome != "0"]
     assert (failed.action, failed.patient, failed.elements) == ("reveal", "", {})
     program.protect((patient, "phone", "(555) 010-4477"), (patient, "email", "a@b.example"))
     assert written(action="search") == [("search", patient, "", {"phone": "searched", "email": "searched"})]
     assert {(patient, "phone"), (patient, "email")} <= exposures()
+
+
+def test_trying_values_for_a_token_is_paid_like_the_value(elm):
+    """Whoever holds a token and may tokenize for its recipient could try all values there are."""
+    everything = Program(elm)
+    [token] = everything.tokenize(("ssn", "078-05-1129"))
+    thief = Program(elm, day_patients=5)
+    guesses = [("ssn", f"078-05-11{i}") for i in range(20, 40)]
+    answers = thief.tokenize(*guesses)
+    assert kinds(answers) == [str] * 5 + [BudgetSpent] * 15
+    assert thief.tokenize(*guesses[:5]) == answers[:5], "what was paid for costs nothing again"
+    assert token not in answers
+    assert kinds(thief.detokenize(answers[0])) == [Shown], "the same value, paid for once"
+    assert kinds(thief.detokenize(token)) == [BudgetSpent]
+    [row] = [r for r in journal(action="tokenize", outcome="4") if r.actor == thief.actor.id]
+    assert row.elements == {"ssn": "refused"}
 
 
 def test_the_journal_names_no_token(program):
@@ -508,6 +525,7 @@ def test_a_journal_that_refuses_the_last_entry_tells_nothing(program, patient):
         "postgresql": "ALTER TABLE audit_journalentry DROP CONSTRAINT refuse",
     }
     tokens += program.tokenize(("ssn", "078-05-1130", patient))
+    Exposure.objects.all().delete()
     with connection.cursor() as cursor:
         cursor.execute(refuse[connection.vendor])
     try:

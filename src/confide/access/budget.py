@@ -11,9 +11,10 @@ for five minutes, never too low.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -25,7 +26,7 @@ from confide.access import ceilings, pulse, raises, totals
 from confide.access.ceilings import Bound
 from confide.access.decide import Actor, Grant
 from confide.access.exposure import Charge, Exposures, Sight
-from confide.access.limits import LIMITS, Limits, Sum, client_ceiling, limits_of
+from confide.access.limits import LIMITS, Limits, Sum, client_ceiling, limits_of, misses_of
 from confide.access.models import Client, Exposure
 from confide.access.roles import Form, Role
 from confide.access.statements import ask, write
@@ -33,7 +34,19 @@ from confide.access.totals import DAY, HOUR, MONTH, Book, Change, Window
 from confide.errors import BudgetSpent, GrantExpired, Unavailable
 from confide.protect.elements import Element
 
-__all__ = ["LIMITS", "Limits", "Usage", "client_ceiling", "explain", "limits_of", "reserve", "spend", "today"]
+__all__ = [
+    "LIMITS",
+    "Learned",
+    "Limits",
+    "Usage",
+    "client_ceiling",
+    "explain",
+    "learn",
+    "limits_of",
+    "reserve",
+    "spend",
+    "today",
+]
 
 _WINDOWS: Final = (HOUR, DAY, MONTH)
 _ADVICE: Final = (
@@ -66,8 +79,7 @@ def spend(grant: Grant, charges: Iterable[Charge], now: datetime) -> None:
         Frozen: The credential was stopped since the grant was made.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    groups = _group(charges)
-    if _pay(grant, groups, now, partly=False) < len(groups):
+    if not all(_pay(grant, _group(charges), now, _Manner.WHOLE)):
         raise BudgetSpent(explain(grant, now))
 
 
@@ -87,7 +99,59 @@ def reserve(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
         GrantExpired: The grant is too old.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    return _pay(grant, _group(charges), now, partly=True)
+    return sum(_pay(grant, _group(charges), now, _Manner.IN_ORDER))
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was paid of what asking tells.
+
+    Attributes:
+        paid: The patients who are paid for: of them the answer may speak, of nobody else.
+        spent: The budget has no room for one patient more who was never seen. It depends on the budget alone,
+            so that saying so does not tell whether anybody else matches.
+    """
+
+    paid: frozenset[str]
+    spent: bool
+
+
+def learn(grant: Grant, charges: Iterable[Charge], asked: Collection[Element], now: datetime) -> Learned:
+    """Pay for what is learned by asking: for each patient who is covered, in order.
+
+    Whoever was seen before costs nothing, also when the budget is spent. A question by which nobody is paid
+    for is a miss: there is a limit on those of an hour, because they tell something, too.
+
+    Args:
+        grant: Whose budget it is.
+        charges: Whom the answer is about, and the elements that were asked by.
+        asked: The elements that were asked by.
+        now: Aware UTC.
+
+    Raises:
+        BudgetSpent: There were too many misses within the hour; nothing is answered, whoever matches.
+        GrantExpired: The grant is too old.
+        Frozen: The credential was stopped since the grant was made.
+        Unavailable: There is no transaction to pay in, or the database refused.
+    """
+    groups = _group(charges)
+    connection = _paying_connection(grant, now)
+    missed = Book((f"misses of {grant.actor.owner}",), (HOUR,))
+    try:
+        exposures = Exposures(connection, grant.actor.owner, now)
+        *_, rows = ask(connection, [*exposures.locking(), totals.counting([missed], now)])
+        [counted] = totals.counted([missed], rows)
+        if counted.sums[0].patients >= misses_of(grant.actor.role):
+            raise BudgetSpent("too many questions within one hour that nobody matched (wait, or ask less)")
+        *covered, room = _pay(grant, [*groups, _stranger(asked)], now, _Manner.EACH)
+        paid = frozenset(patient for (patient, _), fits in zip(groups, covered, strict=True) if fits)
+        if not paid:
+            change: Change = defaultdict(lambda: [0, 0], {totals.slot_of(now): [1, 0]})
+            write(connection, [totals.adding([missed], change, now)])
+            totals.prune(connection, [missed], now)
+    except DatabaseError as error:
+        raise Unavailable(f"the exposure budget cannot be charged ({type(error).__name__})") from None
+    return Learned(paid, not room)
 
 
 def today(actor: Actor, now: datetime) -> Usage:
@@ -171,43 +235,68 @@ def _step(sight: Sight, patient: str, shown: dict[Element, Form]) -> _Step:
 # Paying
 
 
-def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, *, partly: bool) -> int:
+class _Manner(Enum):
+    """Which of the groups are paid for."""
+
+    WHOLE = auto()  # all, or none
+    IN_ORDER = auto()  # the leading ones, as far as it goes
+    EACH = auto()  # each that fits; the last is `_stranger`, who is never paid for
+
+
+def _stranger(asked: Collection[Element]) -> _Group:
+    """Somebody who was never seen: is there room for one?"""
+    return "", dict.fromkeys(asked, Form.CLEAR)
+
+
+def _paying_connection(grant: Grant, now: datetime) -> BaseDatabaseWrapper:
     if now >= grant.expires:
         raise GrantExpired("the grant has expired")
-    if grant.actor.role is Role.SYSTEM or not any(shown for _, shown in groups):
-        return len(groups)
-    connection = transaction.get_connection(router.db_for_write(Exposure))
+    connection: BaseDatabaseWrapper = transaction.get_connection(router.db_for_write(Exposure))
     if not connection.in_atomic_block:
         raise Unavailable("a budget is spent inside the transaction of what it pays for")
-    patients = sorted({patient for patient, shown in groups if shown})
+    return connection
+
+
+def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, manner: _Manner) -> list[bool]:
+    """Say for each group whether it is covered, and pay for what is."""
+    every = [True] * len(groups)
+    if grant.actor.role is Role.SYSTEM or not any(shown for _, shown in groups):
+        if now >= grant.expires:
+            raise GrantExpired("the grant has expired")
+        return every
+    connection = _paying_connection(grant, now)
+    patients = sorted({patient for patient, shown in groups if shown and patient})
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
         looking = exposures.looking(grant.practice, patients)
         acting, seen = ask(connection, [pulse.asking(grant.actor), looking])
         pulse.require_unchanged(acting)  # it may have been frozen since the grant was made
         sight = exposures.sight(seen)
-        if not any(sight.find_stale(patient, shown) for patient, shown in groups):
-            return len(groups)
+        stale = any(sight.find_stale(patient, shown) for patient, shown in groups)
+        if not stale and manner is not _Manner.EACH:
+            return every
         bounds = _bounds(grant, connection)
         books = [bound.book for bound in bounds]
         *_, seen, rows = ask(connection, [*exposures.locking(), looking, totals.counting(books, now)])
         sight = exposures.sight(seen)
         steps = [_step(sight, patient, shown) for patient, shown in groups]
         counted = totals.counted(books, rows)
-        paid = _cover(connection, bounds, counted, steps, now)
-        if partly or paid == len(groups):
-            charges = [charge for step in steps[:paid] for charge in step.charges]
-            change = _sum(steps[:paid])
+        covered = _cover(connection, bounds, counted, steps, now, manner)
+        paying = [step for step, fits in zip(steps, covered, strict=True) if fits]
+        if manner is _Manner.EACH and covered[-1]:
+            paying.pop()
+        if manner is not _Manner.WHOLE or all(covered):
+            charges = [charge for step in paying for charge in step.charges]
             write(
                 connection,
-                [exposures.recording(grant.practice, charges), totals.adding(books, change, now)],
+                [exposures.recording(grant.practice, charges), totals.adding(books, _sum(paying), now)],
             )
             if (counted[0].newest or 0) < MONTH.slot(totals.slot_of(now)):  # for the first time in six hours
                 exposures.prune()
                 totals.prune(connection, books, now)
     except DatabaseError as error:
         raise Unavailable(f"the exposure budget cannot be charged ({type(error).__name__})") from None
-    return paid
+    return covered
 
 
 def _cover(
@@ -216,18 +305,21 @@ def _cover(
     counted: Sequence[totals.Counted],
     steps: Sequence[_Step],
     now: datetime,
-) -> int:
-    """Say how many steps are covered by the budget and below the ceilings."""
+    manner: _Manner,
+) -> list[bool]:
+    """Say which steps are covered by the budget and below the ceilings."""
     own, *above = bounds
+    covered = [True] * len(steps)
     if not any(max(_gain(steps, window, now)) > 0 for window in _windows(bounds)):
-        return len(steps)
-    paid = _fit(own, counted[0].sums, steps, now)
+        return covered
+    covered = _fit(own, counted[0].sums, steps, covered, now, manner)
     together = counted[1:]
-    if connection.vendor == "postgresql" and paid:
-        together = _count_in_lanes(connection, above, together, steps[:paid], now)
+    if connection.vendor == "postgresql" and any(covered):
+        fitting = [step for step, fits in zip(steps, covered, strict=True) if fits]
+        together = _count_in_lanes(connection, above, together, fitting, now)
     for bound, found in zip(above, together, strict=True):
-        paid = _fit(bound, found.sums, steps[:paid], now)
-    return paid
+        covered = _fit(bound, found.sums, steps, covered, now, manner)
+    return covered
 
 
 def _windows(bounds: Iterable[Bound]) -> list[Window]:
@@ -260,20 +352,30 @@ def _count_in_lanes(
     return found
 
 
-def _fit(bound: Bound, sums: Sequence[Sum], steps: Sequence[_Step], now: datetime) -> int:
-    """Add step after step while the limits hold; return how many fit."""
-    paid = 0
+def _fit(
+    bound: Bound,
+    sums: Sequence[Sum],
+    steps: Sequence[_Step],
+    covered: Sequence[bool],
+    now: datetime,
+    manner: _Manner,
+) -> list[bool]:
+    """Add step after step, of those that are still covered, while the limits hold."""
+    fitting: list[bool] = []
     for anew in (False, True):
-        limits, running, paid = bound.limits(anew=anew), list(sums), 0
-        for step in steps:
+        limits, running, fitting, open_ = bound.limits(anew=anew), list(sums), [], True
+        for step, was_covered in zip(steps, covered, strict=True):
             gains = [window.gain(step.change, now) for window in bound.book.windows]
-            running = [_plus(total, gain) for total, gain in zip(running, gains, strict=True)]
-            if any(map(_exceeds, running, gains, limits)):
-                break
-            paid += 1
-        if paid == len(steps):  # else the staff may have grown since it was counted
+            more = [_plus(total, gain) for total, gain in zip(running, gains, strict=True)]
+            fits = open_ and was_covered and not any(map(_exceeds, more, gains, limits))
+            fitting.append(fits)
+            if fits:
+                running = more
+            elif manner is not _Manner.EACH:
+                open_ = False
+        if fitting == list(covered):  # else the staff may have grown since it was counted
             break
-    return paid
+    return fitting
 
 
 def _plus(total: Sum, gain: Sum) -> Sum:

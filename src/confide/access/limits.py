@@ -95,6 +95,18 @@ def limits_of(
     )
 
 
+MISSES_OF_PERSON: Final = 120
+"""Questions of an hour that nobody matched: typing errors, and people who are not there yet."""
+
+MISSES_OF_PROGRAM: Final = 300
+"""The same for a program, which looks for people before it writes them."""
+
+
+def misses_of(role: Role) -> int:
+    """Return how many questions within an hour nobody may match."""
+    return MISSES_OF_PROGRAM if role is Role.INTEGRATOR else MISSES_OF_PERSON
+
+
 def client_ceiling() -> int:
     """Return how many patients a day a client may be given at most."""
     return int(getattr(settings, "CONFIDE_CLIENT_CEILING_PATIENTS", CLIENT_CEILING))

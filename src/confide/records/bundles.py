@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from confide.access.decide import Grant
 from confide.access.roles import Action
-from confide.errors import ConfideError, Damaged, InvalidResource, Issue, Unavailable
+from confide.errors import ConfideError, Damaged, InvalidResource, Issue, TooFast, Unavailable
 from confide.fhir import tables
 from confide.records import checks
 from confide.records.charts import Charts
@@ -88,6 +88,8 @@ class Bundles:
         try:
             allow(entry)
             return self._together(grant_for, [_entry(entry, f"Bundle.entry[{position}]")], searchset)[0]
+        except TooFast as problem:  # of this entry; what came before it is done
+            return _failed(problem)
         except (Damaged, Unavailable):
             raise
         except ConfideError as problem:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import DatabaseError, transaction
 
+from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.access.roles import Action
 from confide.errors import Gone, InvalidResource, Issue, Unavailable, Unknown, VersionConflict
@@ -182,7 +183,7 @@ class Charts:
         if row.deleted:
             msg = "this version is its deletion"
             raise Gone(msg)
-        return self.views(grant, [row])[0]
+        return self.views(grant, [row], operation=Operation.VREAD)[0]
 
     def _version(self, grant: Grant, kind: str, id_: str, version: int) -> Stored:
         wanted = {"id": parse_id(id_), "practice": grant.practice, "type": kind, "version": version}
@@ -200,7 +201,7 @@ class Charts:
             msg = "there is no resource of that type and id"
             raise Unknown(msg)
         rows += Superseded.objects.filter(**wanted).order_by("-version")[:_MOST_VERSIONS]
-        return self.views(grant, rows)
+        return self.views(grant, rows, operation=Operation.HISTORY)
 
     def chart(self, grant: Grant, patient: str, elements: frozenset[Element] = EVERYTHING) -> list[View]:
         """Read everything in one patient's compartment, the Patient first."""
@@ -210,14 +211,18 @@ class Charts:
         rows = Resource.objects.filter(practice=grant.practice, deleted=False)
         rest = [row for row in some(rows, ids) if patient in row.patients.split()]
         rest.sort(key=lambda row: (row.type, row.pk))
-        return self.views(grant, [first, *rest], elements)
+        return self.views(grant, [first, *rest], elements, Operation.EVERYTHING)
 
     def views(
-        self, grant: Grant, rows: Sequence[Stored], elements: frozenset[Element] = EVERYTHING
+        self,
+        grant: Grant,
+        rows: Sequence[Stored],
+        elements: frozenset[Element] = EVERYTHING,
+        operation: Operation = Operation.READ,
     ) -> list[View]:
         """Show rows in order, each in the form that the grant allows and the budget covers."""
         there = [row for row in rows if not row.deleted]
-        revealed = iter(self.vault.reveal(grant, [document(row) for row in there], elements))
+        revealed = iter(self.vault.reveal(grant, [document(row) for row in there], elements, operation))
         views = []
         for row in rows:
             common = (row.type, str(row.id), row.version, row.updated)  # type: ignore[attr-defined]  # both models have an id

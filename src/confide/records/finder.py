@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
 from confide.protect.identifiers import normalise
-from confide.records import identities
+from confide.records import hits, identities
+from confide.records.asking import Asking, Test
 from confide.records.charts import Charts
-from confide.records.models import IdentifierDigest, Resource
+from confide.records.models import Resource
 from confide.records.rows import View, parse_id, some
 from confide.records.search import Indexes
 from confide.vault.index import IdentityIndex, Key, digits, words
@@ -43,11 +45,13 @@ class Finding:
         views: Patients, their name and birth date as the grant allows.
         too_many: More match than may be shown; another term is needed.
         empty: Nothing was asked.
+        spent: The budget has no room for anybody new: others may match or not.
     """
 
     views: list[View]
     too_many: bool = False
     empty: bool = False
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class Finder:
     def __init__(self, charts: Charts, indexes: Indexes) -> None:
         self._charts = charts
         self._indexes = indexes
+        self._asking = Asking(charts.vault)
 
     def find(self, grant: Grant, text: str, *, typing: bool = False) -> Finding:
         """Find patients by any mix of name parts, birth date, phone and record number.
@@ -106,6 +111,7 @@ class Finder:
 
         Raises:
             AccessDenied: The role does not find people by what identifies them.
+            BudgetSpent: Too many questions within the hour were matched by nobody.
         """
         terms = parse(text[:200])
         if not len(terms):
@@ -115,45 +121,33 @@ class Finder:
             raise AccessDenied(msg)
         index = self._indexes(grant.practice)
         index.catch_up()
-        ids = self.matches(grant, index, terms)
-        most = MOST_BY_ONE_TERM if len(terms) == 1 else MOST_SHOWN
-        if len(ids) > (MOST_WHILE_TYPING if typing else most):
+        tests = self._tests(grant, index, terms)
+        if not all(test.elements for test in tests):  # a number that is nothing this role may ask by
+            return Finding([])
+        most = MOST_WHILE_TYPING if typing else MOST_BY_ONE_TERM if len(terms) == 1 else MOST_SHOWN
+        operation = Operation.TYPE_AHEAD if typing else Operation.FIND
+        answer = self._asking.ask(grant, operation, tests, most=most)
+        if answer.too_many:
             return Finding([], too_many=True)
-        listed = [parse_id(i) for i in sorted(ids)]
-        asked = self._asked(terms) & grant.clear
-        listed = listed[: self._charts.vault.asked(grant, [str(i) for i in listed], asked)]
         rows = Resource.objects.filter(practice=grant.practice, type="Patient", deleted=False)
-        views = self._charts.views(grant, list(some(rows, listed)), _SHOWN)
-        return Finding(sorted(views, key=_by_name))
+        found = list(some(rows, [parse_id(i) for i in answer.ids]))
+        views = self._charts.views(grant, found, _SHOWN, Operation.RESULTS)
+        return Finding(sorted(views, key=_by_name), spent=answer.spent)
 
-    def matches(self, grant: Grant, index: IdentityIndex, terms: Terms) -> set[str]:
-        """Ids of the patients that have every term; nothing is shown or charged here."""
-        groups = [index.prefix(Key.NAME, w) for w in terms.names]
-        groups += [index.exact(Key.BIRTH_DATE, d) for d in terms.dates]
-        groups += [self._by_number(grant, index, n) for n in terms.numbers]
-        return set.intersection(*groups) if groups else set()
+    def _tests(self, grant: Grant, index: IdentityIndex, terms: Terms) -> list[Test]:
+        tests = [hits.by_words(index, Key.NAME, word) for word in terms.names]
+        tests += [hits.by_birth(index, day) for day in terms.dates]
+        return tests + [self._by_number(grant, index, number) for number in terms.numbers]
 
-    def _by_number(self, grant: Grant, index: IdentityIndex, text: str) -> set[str]:
-        found: set[str] = set()
+    def _by_number(self, grant: Grant, index: IdentityIndex, text: str) -> Test:
+        """A phone number or a record number: it asks by all that it may be."""
+        tests = []
         if Element.PHONE in grant.clear and not any(c.isalpha() for c in text):
-            found |= index.prefix(Key.PHONE, digits(text)[-10:])
-        kinds = [e for e in identities.SEARCHABLE if e in grant.clear]
+            tests.append(hits.by_phone(index, text, exact=False))
+        kinds = grant.clear.intersection(identities.SEARCHABLE)
         if kinds:
-            wanted = [identities.digest(self._charts.vault, grant.practice, e, text) for e in kinds]
-            rows = IdentifierDigest.objects.filter(practice=grant.practice, digest__in=wanted)
-            found |= {str(i) for i in rows.values_list("patient", flat=True)}
-        return found
-
-    @staticmethod
-    def _asked(terms: Terms) -> frozenset[Element]:
-        asked = set()
-        if terms.names:
-            asked.add(Element.NAME)
-        if terms.dates:
-            asked.add(Element.BIRTH_DATE)
-        if terms.numbers:
-            asked |= {Element.PHONE, *identities.SEARCHABLE}
-        return frozenset(asked)
+            tests.append(hits.by_number(self._charts.vault, index, grant.practice, text, kinds))
+        return hits.any_of(tests)
 
 
 def _by_name(view: View) -> tuple[list[str], str]:

@@ -13,6 +13,7 @@ from confide.errors import (
     InvalidResource,
     Issue,
     Refused,
+    TooFast,
     TooLarge,
     Unavailable,
     Unknown,
@@ -28,6 +29,7 @@ _STATUS: tuple[tuple[type[ConfideError], int, str], ...] = (
     (Refused, 403, "forbidden"),
     (Gone, 410, "deleted"),
     (Unknown, 404, "not-found"),
+    (TooFast, 429, "throttled"),
     (Unavailable, 503, "transient"),
 )
 

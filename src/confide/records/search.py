@@ -9,24 +9,27 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
+from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.errors import AccessDenied, BudgetSpent, InvalidResource, Issue, Unknown
 from confide.fhir import json, search
 from confide.protect.elements import Element
-from confide.protect.identifiers import normalise
-from confide.records import identities, terms
+from confide.records import hits, identities, terms
+from confide.records.asking import Asking, Narrowed, Test
 from confide.records.charts import Charts
 from confide.records.matching import holds, spans
-from confide.records.models import Cursor, IdentifierDigest, Resource
-from confide.records.query import Filter, Query, parse, span, split_prefix
+from confide.records.models import Cursor, Resource
+from confide.records.query import Filter, Query, parse
 from confide.records.rows import View, some
 from confide.vault.door import Clock
-from confide.vault.index import IdentityIndex, Key, digits, fold, number_key, words
+from confide.vault.index import IdentityIndex, Key
 
 CURSOR_LIFETIME = timedelta(minutes=30)
 _MOST_RESULTS = 50_000
@@ -40,7 +43,8 @@ class Page:
     Attributes:
         total: Of all pages.
         next_cursor: Names the rest; empty on the last page.
-        withheld: How many the budget did not cover: they hold stand-ins, or are not told at all.
+        withheld: How many the budget did not cover, so that they hold stand-ins; and one more if it has no
+            room for anybody new, who may match or not.
     """
 
     views: list[View]
@@ -56,6 +60,7 @@ class Search:
         self._charts = charts
         self._indexes = indexes
         self._clock = clock
+        self._asking = Asking(charts.vault)
 
     def search(self, grant: Grant, kind: str, params: Iterable[tuple[str, str]]) -> Page:
         """Find resources of one type.
@@ -65,23 +70,24 @@ class Search:
             AccessDenied: The grant does not show an element that was asked by.
         """
         query = parse(kind, params)
-        unpaid, start, name = 0, 0, ""
+        self._refuse_hidden_sort(grant, query)
+        spent, start, name = False, 0, ""
         if query.cursor:
             name, _, offset = query.cursor.partition(".")
             ids, start = self._resume(grant, query, name), int(offset) if _OFFSET(offset) else 0
         else:
-            ids, unpaid = self._ids(grant, query)
+            ids, spent = self._ids(grant, query, Operation.SEARCH)
         total, end = len(ids), start + query.count
         if query.only_count:
-            return Page([], total, "", int(bool(unpaid)))
+            return Page([], total, "", int(spent))
         page = ids[start:end]
         rows = Resource.objects.filter(practice=grant.practice, type=kind, deleted=False)
         found = {row.pk: row for row in some(rows, page)}
-        views = self._charts.views(grant, [found[i] for i in page if i in found])
+        views = self._charts.views(grant, [found[i] for i in page if i in found], operation=Operation.RESULTS)
         withheld = sum(1 for v in views if v.hidden & grant.clear)
         if not page or end >= total:
-            return Page(views, total, "", withheld + bool(unpaid))
-        return Page(views, total, f"{name or self._keep(grant, kind, ids)}.{end}", withheld + bool(unpaid))
+            return Page(views, total, "", withheld + spent)
+        return Page(views, total, f"{name or self._keep(grant, kind, ids)}.{end}", withheld + spent)
 
     def every(self, grant: Grant, kind: str, params: Iterable[tuple[str, str]]) -> list[uuid.UUID]:
         """Find all that match, and show nothing of them: for a cohort.
@@ -94,44 +100,59 @@ class Search:
         query = parse(kind, params)
         if query.cursor:
             raise InvalidResource([Issue("_cursor", "not-supported", "a cohort is asked for as a whole")])
-        ids, unpaid = self._ids(grant, query)
-        if unpaid:
+        self._refuse_hidden_sort(grant, query)
+        ids, spent = self._ids(grant, query, Operation.COHORT)
+        if spent:
             msg = "the exposure budget does not cover learning who matches"
             raise BudgetSpent(msg)
         return ids
 
     # Candidates
 
-    def _ids(self, grant: Grant, query: Query) -> tuple[list[uuid.UUID], int]:
-        """What matches, in order; and how many more the budget does not let the caller know of."""
+    def _ids(self, grant: Grant, query: Query, operation: Operation) -> tuple[list[uuid.UUID], bool]:
+        """What matches, in order; and whether the budget has no room for anybody new."""
         by_identity = [f for f in query.filters if query.type == "Patient" and _identity(f)]
         others = [f for f in query.filters if f not in by_identity]
-        candidates = self._by_terms(grant, query.type, others)
-        if by_identity:
-            people = self._people(grant, by_identity)
-            candidates = people if candidates is None else candidates & people
-        candidates = self._by_id(others, candidates)
-        rows = Resource.objects.filter(practice=grant.practice, type=query.type, deleted=False)
+        plain = [f for f in others if self._is_plain(query, f)]
+        opened = [f for f in others if f not in plain]
+        table = Resource.objects.filter(practice=grant.practice, type=query.type, deleted=False)
         if not others and not query.sort.endswith("date"):
-            rows = rows.only("updated")
-        if candidates is None:
-            listed = list(rows.order_by("pk")[: _MOST_RESULTS + 1])
+            table = table.only("updated")
+        rows, spent = None, False
+        if plain or not by_identity:
+            candidates = self._by_id(plain, self._by_terms(grant, query.type, plain))
+            rows = _passing(plain, _listed(table, candidates))
+        if by_identity:
+            named = any(f.parameter.name == "_id" for f in plain)
+            rows, spent = self._people(grant, query, operation, by_identity, table, rows, named=named)
+        assert rows is not None  # noqa: S101 - one of the two has found them
+        if opened and rows:
+            rows = self._opened(grant, query, opened, rows)
+        if query.sort.endswith("date"):
+            rows = self._by_date(grant, rows, query.sort)
         else:
-            listed = list(some(rows, candidates))
-        if len(listed) > _MOST_RESULTS:
-            text = f"more than {_MOST_RESULTS} match; narrow the search"
-            raise InvalidResource([Issue("search", "too-long", text)])
-        listed = self._checked(grant, query, others, listed)
-        listed.sort(key=lambda row: row.pk)
-        if "_lastUpdated" in query.sort:
-            listed.sort(key=lambda row: row.updated, reverse=query.sort.startswith("-"))
-        elif query.sort.endswith("date"):
-            listed = self._by_date(grant, listed, query.sort)
-        elif query.sort == "-_id":
-            listed.reverse()
-        ids = [row.pk for row in listed]
-        paid = self._paid(grant, by_identity, ids) if by_identity else len(ids)
-        return ids[:paid], len(ids) - paid
+            rows = _sorted(rows, query.sort)
+        return [row.pk for row in rows], spent
+
+    def _is_plain(self, query: Query, f: Filter) -> bool:
+        """Whether a filter asks by what is no secret: codes, ids, when a resource was written."""
+        if (
+            f.parameter.name in {"_id", "_lastUpdated"}
+            or query.type in self._charts.vault.plan.policy.kept_types
+        ):
+            return True
+        return f.parameter.kind in {"token", "reference"} and f.parameter.name != "identifier"
+
+    def _refuse_hidden_sort(self, grant: Grant, query: Query) -> None:
+        """Refuse to sort by what the grant does not show, whoever would be sorted."""
+        if not query.sort.endswith("date"):
+            return
+        if "date" not in search.parameters(query.type):
+            text = f"{query.type} cannot be sorted by date"
+            raise InvalidResource([Issue("_sort", "not-supported", text)])
+        if Element.DATE not in grant.clear:
+            msg = "sorting by date is for those who may see dates"
+            raise AccessDenied(msg)
 
     def _by_terms(self, grant: Grant, kind: str, filters: Iterable[Filter]) -> set[uuid.UUID] | None:
         groups = []
@@ -157,42 +178,71 @@ class Search:
 
     # Identity: only for Patient
 
-    def _people(self, grant: Grant, filters: Iterable[Filter]) -> set[uuid.UUID]:
+    def _people(
+        self,
+        grant: Grant,
+        query: Query,
+        operation: Operation,
+        filters: Iterable[Filter],
+        table: QuerySet[Resource],
+        rows: list[Resource] | None,
+        *,
+        named: bool,
+    ) -> tuple[list[Resource], bool]:
+        """Those who match and are paid for, and whether the budget has no room for anybody new.
+
+        Args:
+            grant: For searching.
+            query: The whole search.
+            operation: How it is asked.
+            filters: By what identifies.
+            table: Where patients are.
+            rows: Who is left by the rest of the search; None is anybody.
+            named: The search names them by their ids.
+        """
         index = self._indexes(grant.practice)
         index.catch_up()
-        found: set[str] | None = None
-        for f in filters:
-            if f.modifier not in {"", "exact"}:
-                text = f"this modifier is not supported on {f.parameter.name}"
-                raise InvalidResource([Issue(f.parameter.name, "not-supported", text)])
-            missing = _asked(f) - grant.clear
-            if missing and f.parameter.name != "identifier":
-                msg = f"asking by {f.parameter.name} is for those who may see it"
-                raise AccessDenied(msg)
-            hits = set().union(*(self._hits(grant, index, f, v) for v in f.values))
-            found = hits if found is None else found & hits
-        return {uuid.UUID(i) for i in found or ()}
+        tests = [self._test(grant, index, f) for f in filters]
+        found = {str(row.pk): row for row in rows or ()}
 
-    def _hits(self, grant: Grant, index: IdentityIndex, f: Filter, value: str) -> set[str]:
-        name = f.parameter.name
+        def in_order(ids: Collection[str]) -> list[str]:
+            if rows is None:
+                found.update((str(row.pk), row) for row in some(table, map(uuid.UUID, ids)))
+            return [str(row.pk) for row in _sorted([found[i] for i in ids if i in found], query.sort)]
+
+        among = None if rows is None else Narrowed(frozenset(found), named=named)
+        answer = self._asking.ask(grant, operation, tests, among=among, order=in_order)
+        return [found[i] for i in answer.ids], answer.spent
+
+    def _test(self, grant: Grant, index: IdentityIndex, f: Filter) -> Test:
+        if f.modifier not in {"", "exact"}:
+            text = f"this modifier is not supported on {f.parameter.name}"
+            raise InvalidResource([Issue(f.parameter.name, "not-supported", text)])
+        test = hits.any_of(self._one(grant, index, f, value) for value in f.values)
+        if not test.elements <= grant.clear:
+            msg = f"asking by {f.parameter.name} is for those who may see it"
+            raise AccessDenied(msg)
+        return test
+
+    def _one(self, grant: Grant, index: IdentityIndex, f: Filter, value: str) -> Test:
+        name, exact = f.parameter.name, f.modifier == "exact"
         if name == "identifier":
             return self._by_identifier(grant, index, value)
         if name == "birthdate":
-            return _born(index, value)
-        key = Key(name) if name in set(Key) else Key.PHONE
+            return hits.by_birth(index, value)
         if name == "telecom":
-            return index.exact(Key.PHONE, digits(value)[-10:]) | index.exact(Key.EMAIL, fold(_code(value)))
+            email = hits.by_text(index, Key.EMAIL, _code(value), exact=True)
+            return hits.any_of([hits.by_phone(index, value), email])
+        key = Key(name)
         if key is Key.PHONE:
-            return index.exact(key, digits(value)[-10:])
+            return hits.by_phone(index, value)
         if key is Key.EMAIL:
-            return index.exact(key, fold(_code(value)))
+            return hits.by_text(index, key, _code(value), exact=True)
         if key in {Key.CITY, Key.ZIP, Key.STATE}:
-            return index.exact(key, fold(value)) if f.modifier == "exact" else index.prefix(key, fold(value))
-        look = index.exact if f.modifier == "exact" else index.prefix
-        hits = [look(key, w) for w in words(value)]
-        return set.intersection(*hits) if hits else set()
+            return hits.by_text(index, key, value, exact=exact)
+        return hits.by_words(index, key, value, exact=exact)
 
-    def _by_identifier(self, grant: Grant, index: IdentityIndex, value: str) -> set[str]:
+    def _by_identifier(self, grant: Grant, index: IdentityIndex, value: str) -> Test:
         system, bar, number = value.rpartition("|")
         vault = self._charts.vault
         known = vault.plan.policy.identifier_systems.get(system) if bar else None
@@ -201,52 +251,18 @@ class Search:
         if not kinds:
             msg = "asking by identifier is for those who may see it"
             raise AccessDenied(msg)
-        if not normalise(number):
-            return set()
         # A system that says what kind it is means the number itself, under whatever system it was recorded.
         of = system if bar and not known else None
-        found: set[str] = set()
-        for e in kinds.difference(identities.SEARCHABLE):
-            found |= index.prefix(Key.IDENTIFIER, number_key(e, number, of))
-        wanted = [
-            identities.digest(vault, grant.practice, e, number, of)
-            for e in kinds.intersection(identities.SEARCHABLE)
-        ]
-        rows = IdentifierDigest.objects.filter(practice=grant.practice, digest__in=wanted)
-        return found | {str(i) for i in rows.values_list("patient", flat=True)}
-
-    def _paid(self, grant: Grant, filters: Iterable[Filter], ids: list[uuid.UUID]) -> int:
-        elements = frozenset().union(*(_asked(f) for f in filters)) & grant.clear
-        return self._charts.vault.asked(grant, [str(i) for i in ids], elements)
+        return hits.by_number(vault, index, grant.practice, number, kinds, of)
 
     # The resource decides
-
-    def _checked(
-        self, grant: Grant, query: Query, filters: list[Filter], rows: list[Resource]
-    ) -> list[Resource]:
-        public = [
-            f
-            for f in filters
-            if f.parameter.kind in {"token", "reference"} and f.parameter.name != "identifier"
-        ]
-        opened = [f for f in filters if f not in public]
-        if public:
-            bodies = {row.pk: _body(row) for row in rows}
-            rows = [row for row in rows if all(holds(f, row.pk, bodies[row.pk]) for f in public)]
-        if opened and rows:
-            rows = self._opened(grant, query, opened, rows)
-        return rows
 
     def _opened(
         self, grant: Grant, query: Query, filters: list[Filter], rows: list[Resource]
     ) -> list[Resource]:
-        """Filter by what lies in the seal: within one patient, or in types that are kept."""
+        """Filter by what is sealed in one patient's rows: all are paid for, also what does not match."""
         patients = {p for row in rows for p in row.patients.split()}
-        # What is not sealed in the stored form is asked there, and tells nothing of a person.
-        stored = all(f.parameter.name == "_lastUpdated" for f in filters) or (
-            query.type in self._charts.vault.plan.policy.kept_types
-        )
-        if not stored and len(patients) > 1 and not _names_patient(query):
+        if len(patients) > 1 and not _names_patient(query):
             text = "name one patient: other people's records are not opened to search in them"
             raise InvalidResource([Issue("search", "not-supported", text)])
         wanted = (
@@ -254,27 +270,24 @@ class Search:
             if all(f.parameter.kind == "date" for f in filters)
             else frozenset(Element)
         )
-        if not stored and not wanted & grant.clear:
+        if not wanted & grant.clear:
             msg = "asking by a date is for those who may see it"
             raise AccessDenied(msg)
-        if stored:
-            bodies: dict[uuid.UUID, Mapping[str, Any] | None] = {row.pk: _body(row) for row in rows}
-        else:
-            views = self._charts.views(grant, rows, wanted)
-            if any(v.hidden & wanted & grant.clear for v in views):
-                msg = "the exposure budget does not cover opening what has to be searched"
-                raise BudgetSpent(msg)
-            bodies = {row.pk: v.body for row, v in zip(rows, views, strict=True)}
+        views = self._charts.views(grant, rows, wanted, Operation.TEST)
+        if any(v.hidden & wanted & grant.clear for v in views):
+            msg = "the exposure budget does not cover opening what has to be searched"
+            raise BudgetSpent(msg)
+        bodies = {row.pk: v.body for row, v in zip(rows, views, strict=True)}
         return [r for r in rows if all(holds(f, r.pk, bodies[r.pk]) for f in filters)]
 
     def _by_date(self, grant: Grant, rows: list[Resource], sort: str) -> list[Resource]:
-        parameter = search.parameters(rows[0].type).get("date") if rows else None
-        if parameter is None:
+        if not rows:
             return rows
-        if len({p for row in rows for p in row.patients.split()}) > 1 or Element.DATE not in grant.clear:
-            text = "sorting by date is within one patient, for those who may see dates"
+        parameter = search.parameters(rows[0].type)["date"]
+        if len({p for row in rows for p in row.patients.split()}) > 1:
+            text = "sorting by date is within one patient"
             raise InvalidResource([Issue("_sort", "not-supported", text)])
-        views = self._charts.views(grant, rows, frozenset({Element.DATE}))
+        views = self._charts.views(grant, rows, frozenset({Element.DATE}), Operation.SORT)
         if any(Element.DATE in v.hidden for v in views):
             msg = "the exposure budget does not cover opening what has to be sorted"
             raise BudgetSpent(msg)
@@ -331,14 +344,31 @@ def _identity(f: Filter) -> bool:
     return f.parameter.name in _IDENTITY
 
 
-def _asked(f: Filter) -> frozenset[Element]:
-    """The elements that are learned about whoever matches."""
-    name = f.parameter.name
-    if name == "identifier":
-        return frozenset(identities.IDENTIFIERS)
-    if name == "telecom":
-        return frozenset({Element.PHONE, Element.EMAIL})
-    return frozenset({Key(name).element})
+def _listed(table: QuerySet[Resource], candidates: set[uuid.UUID] | None) -> list[Resource]:
+    if candidates is None:
+        rows = list(table.order_by("pk")[: _MOST_RESULTS + 1])
+    else:
+        rows = list(some(table, candidates))
+    if len(rows) > _MOST_RESULTS:
+        text = f"more than {_MOST_RESULTS} match; narrow the search"
+        raise InvalidResource([Issue("search", "too-long", text)])
+    return rows
+
+
+def _passing(filters: Iterable[Filter], rows: list[Resource]) -> list[Resource]:
+    """Those of *rows* that pass what is asked of their stored form."""
+    listed = list(filters)
+    if not listed:
+        return rows
+    bodies = {row.pk: _body(row) for row in rows}
+    return [row for row in rows if all(holds(f, row.pk, bodies[row.pk]) for f in listed)]
+
+
+def _sorted(rows: Iterable[Resource], sort: str) -> list[Resource]:
+    listed = sorted(rows, key=lambda row: row.pk, reverse=sort == "-_id")
+    if "_lastUpdated" in sort:
+        listed.sort(key=lambda row: row.updated, reverse=sort.startswith("-"))
+    return listed
 
 
 def _names_patient(query: Query) -> bool:
@@ -360,23 +390,3 @@ def _term_value(f: Filter, value: str) -> str:
     if f.parameter.kind == "reference":
         return value.rsplit("/", maxsplit=1)[-1] if "/_history/" not in value else ""
     return _code(value)
-
-
-def _born(index: IdentityIndex, value: str) -> set[str]:
-    prefix, text = split_prefix(value)
-    asked = span(text)
-    match prefix:
-        case "eq" | "ap":
-            return index.between(Key.BIRTH_DATE, asked.low, asked.high)
-        case "ge":
-            return index.between(Key.BIRTH_DATE, asked.low, "~")
-        case "gt" | "sa":
-            return index.between(Key.BIRTH_DATE, asked.high, "~")
-        case "lt" | "eb":
-            return index.between(Key.BIRTH_DATE, "", asked.low)
-        case "le":
-            return index.between(Key.BIRTH_DATE, "", asked.high)
-        case _:
-            return index.between(Key.BIRTH_DATE, "", "~") - index.between(
-                Key.BIRTH_DATE, asked.low, asked.high
-            )

@@ -14,10 +14,11 @@ from threading import Lock
 from typing import Any
 
 from confide.access import budget, pulse
+from confide.access.budget import Learned
+from confide.access.charges import Operation, charge
 from confide.access.decide import Grant
-from confide.access.exposure import Charge
 from confide.access.roles import Action, Form
-from confide.audit.journal import Entry, Journal, entry_for
+from confide.audit.journal import Entry, Journal, Outcome, entry_for
 from confide.cipher.derive import digest, frame
 from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch
 from confide.fhir import json
@@ -196,7 +197,11 @@ class Vault:
     # Out
 
     def reveal(
-        self, grant: Grant, documents: Sequence[Document], elements: frozenset[Element]
+        self,
+        grant: Grant,
+        documents: Sequence[Document],
+        elements: frozenset[Element],
+        operation: Operation = Operation.READ,
     ) -> list[Revealed]:
         """Show *elements* of *documents* in the form that the grant allows, in order.
 
@@ -207,6 +212,7 @@ class Vault:
             grant: For reading or revealing these documents' patients.
             documents: In the order in which they are paid for.
             elements: What is asked for; the grant may allow less.
+            operation: What it is charged as.
 
         Raises:
             GrantMismatch, GrantExpired: The grant is not for this.
@@ -230,7 +236,7 @@ class Vault:
         forms = {e: grant.form(e) for e in elements}
         clear = frozenset(e for e, form in forms.items() if form is Form.CLEAR)
         masked = frozenset(e for e, form in forms.items() if form is Form.MASKED)
-        paid = self._pay(grant, documents, clear, masked, now)
+        paid = self._pay(grant, operation, documents, clear, masked, now)
         keys = self.keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})
         return [
             self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE, keys)
@@ -240,6 +246,7 @@ class Vault:
     def _pay(
         self,
         grant: Grant,
+        operation: Operation,
         documents: Sequence[Document],
         clear: frozenset[Element],
         masked: frozenset[Element],
@@ -256,15 +263,16 @@ class Vault:
         if not any(shown):
             pulse.recheck(grant)
             return len(documents)
-        charges: list[Charge] = []
+        showing: list[tuple[str, dict[Element, Form]]] = []
         last_group: list[int] = []
         groups, previous = 0, None
         for d, what in zip(documents, shown, strict=True):
             for patient in d.exposed if what else ():
                 groups += patient != previous
                 previous = patient
-                charges += [(patient, e, form) for e, form in what.items()]
+                showing.append((patient, what))
             last_group.append(groups)
+        charges = charge(operation, shown=showing)
         with durable():
             paid_groups = budget.reserve(grant, charges, now)
             paid = sum(1 for group in last_group if group <= paid_groups)
@@ -276,18 +284,46 @@ class Vault:
             )
         return paid
 
-    def asked(self, grant: Grant, patients: Sequence[str], elements: frozenset[Element]) -> int:
-        """Charge for what is learned by asking; return how many of *patients*, in order, are paid."""
-        if not elements or not patients:
-            return len(patients)
+    def asked(
+        self,
+        grant: Grant,
+        operation: Operation,
+        elements: frozenset[Element],
+        matched: Sequence[str],
+        fixed: Sequence[str] = (),
+    ) -> Learned:
+        """Charge for what is learned by asking.
+
+        Args:
+            grant: For searching; must show what is asked by in clear.
+            operation: How it is asked.
+            elements: By what; at least one.
+            matched: Who matches, in the order in which they are paid for.
+            fixed: Of whom a "no" would tell something, too.
+
+        Returns:
+            Of whom the answer may speak.
+
+        Raises:
+            AccessDenied: The grant does not show everything that is asked by.
+            BudgetSpent: Too many questions within the hour were matched by nobody.
+            GrantMismatch, GrantExpired: The grant is not for this.
+            JournalUnavailable: The journal cannot be written; nothing was told.
+        """
         now = self._clock()
-        for patient in patients:
+        if not elements <= grant.clear:
+            msg = "asking by this is for those who may see it"
+            raise AccessDenied(msg)
+        charges = charge(operation, asked=sorted(elements), matched=matched, fixed=fixed)
+        for patient, _, _ in charges:
             grant.require(grant.action, patient, now)
+        what = dict.fromkeys(sorted(elements), Form.SEARCHED)
         with durable():
-            paid = budget.reserve(grant, [(p, e, Form.CLEAR) for p in patients for e in elements], now)
-            what = dict.fromkeys(elements, Form.SEARCHED)
-            self._append(entry_for(grant, now, patient=p, elements=what) for p in patients[:paid])
-        return paid
+            learned = budget.learn(grant, charges, elements, now)
+            about = [p for p in dict.fromkeys([*matched, *fixed]) if p in learned.paid]
+            entries = [entry_for(grant, now, patient=p, elements=what) for p in about]
+            self._append(entries or [entry_for(grant, now, elements=what, outcome=Outcome.MINOR_FAILURE)])
+        return learned
 
     def _append(self, entries: Iterable[Entry]) -> None:
         listed = list(entries)

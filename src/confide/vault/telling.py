@@ -12,7 +12,9 @@ from typing import TypeVar
 from django.db import DatabaseError, transaction
 
 from confide.access import budget, pulse
+from confide.access.charges import Operation, charge
 from confide.access.decide import Grant
+from confide.access.exposure import Charge
 from confide.access.roles import Form
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
 from confide.errors import BudgetSpent, ConfideError, JournalUnavailable, Refused, Unknown
@@ -62,11 +64,6 @@ class Telling:
     token: str = ""
     problem: ConfideError | None = None
 
-    @property
-    def charged(self) -> Form:
-        """Asking is telling: what was asked by is paid for as if it had been shown."""
-        return Form.CLEAR if self.form is Form.SEARCHED else self.form
-
 
 def attempt(work: Callable[[], _Result]) -> _Result | ConfideError:
     """Do what one item of a batch asks for; a refusal is its answer, and the batch goes on."""
@@ -79,6 +76,7 @@ def attempt(work: Callable[[], _Result]) -> _Result | ConfideError:
 def answer(
     journal: Journal,
     grant: Grant,
+    operation: Operation,
     now: datetime,
     items: Sequence[_Item],
     plan: Callable[[_Item], Telling],
@@ -89,6 +87,7 @@ def answer(
     Args:
         journal: Where it is written.
         grant: Under which it is told.
+        operation: What it is charged as.
         now: Aware UTC.
         items: In the order in which they are paid for.
         plan: Says what an item tells; opens nothing.
@@ -101,7 +100,7 @@ def answer(
         JournalUnavailable: The journal cannot be written; nothing was opened.
     """
     tellings = [plan(item) for item in items]
-    paid = _pay(journal, grant, now, tellings)
+    paid = pay(journal, grant, operation, now, tellings)
     unpaid = any(t.problem is None and not covered for t, covered in zip(tellings, paid, strict=True))
     spent = budget.explain(grant, now) if unpaid else ""
     answers: list[_Result | ConfideError] = []
@@ -115,27 +114,40 @@ def answer(
     return answers
 
 
-def _pay(journal: Journal, grant: Grant, now: datetime, tellings: Sequence[Telling]) -> list[bool]:
-    """Charge the budget and write the journal; say which are paid."""
-    charges: list[tuple[str, Element, Form]] = []
+def pay(
+    journal: Journal, grant: Grant, operation: Operation, now: datetime, tellings: Sequence[Telling]
+) -> list[bool]:
+    """Charge the budget and write the journal, in a transaction of its own; say which are paid."""
+    if not tellings:
+        return []
+    with durable():
+        pulse.recheck(grant)
+        paid = charge_in_order(grant, operation, now, tellings)
+        write(journal, grant, now, tellings, paid)
+    return paid
+
+
+def charge_in_order(
+    grant: Grant, operation: Operation, now: datetime, tellings: Sequence[Telling]
+) -> list[bool]:
+    """Charge the budget in the caller's transaction; say which are paid."""
+    charges: list[Charge] = []
     last_group: list[int] = []
     groups, previous = 0, None
     for telling in tellings:
         if telling.problem is None and telling.element is not None:
             groups += telling.counted != previous
             previous = telling.counted
-            charges.append((telling.counted, telling.element, telling.charged))
+            charges += _charges_of(operation, telling, telling.element)
         last_group.append(groups)
-    if not tellings:
-        return []
-    with durable():
-        pulse.recheck(grant)
-        paid_groups = budget.reserve(grant, charges, now)
-        paid = [
-            t.problem is None and group <= paid_groups for t, group in zip(tellings, last_group, strict=True)
-        ]
-        write(journal, grant, now, tellings, paid)
-    return paid
+    paid_groups = budget.reserve(grant, charges, now)
+    return [t.problem is None and group <= paid_groups for t, group in zip(tellings, last_group, strict=True)]
+
+
+def _charges_of(operation: Operation, telling: Telling, element: Element) -> list[Charge]:
+    if telling.form is Form.SEARCHED:  # whose it is was given: right or wrong, the answer tells
+        return charge(operation, asked=(element,), fixed=(telling.counted,))
+    return charge(operation, shown=[(telling.counted, {element: telling.form})])
 
 
 def write(

@@ -11,11 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from confide.access import budget, pulse
+from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.access.roles import Action, Form
 from confide.audit.journal import Journal
 from confide.errors import (
     AccessDenied,
+    BudgetSpent,
     ConfideError,
     GrantMismatch,
     Invalid,
@@ -28,7 +31,7 @@ from confide.protect.masks import mask
 from confide.protect.tokens import Found, Tokens, TokenStore, Wanted
 from confide.vault.covers import Bare, Covers, Kept
 from confide.vault.door import Clock, Vault
-from confide.vault.telling import Telling, answer, durable, write
+from confide.vault.telling import Telling, answer, charge_in_order, durable, write
 
 KnownPatients = Callable[[str, Collection[str]], Collection[str]]
 """Which of some ids are patients of a practice; the layer above keeps the rows."""
@@ -70,10 +73,13 @@ class Values:
     ) -> list[str | ConfideError]:
         """Return the token of each value for one recipient; equal values of one recipient have one token.
 
+        So whoever holds a token can try values for it, and each try is paid for like the value itself.
+
         Args:
             grant: For tokenizing.
             scope: The recipient.
-            wanted: Element, value, and whose it is (a patient's id, or nothing).
+            wanted: Element, value, and whose it is (a patient's id, or nothing), in the order in which they
+                are paid for.
             expires: Aware; None is never.
 
         Raises:
@@ -94,13 +100,25 @@ class Values:
             made = iter(tokens.tokenize(scope, allowed, now, expires))
             answers = [telling.problem or next(made) for telling in plan]
             tellings = [
-                replace(telling, token=self._handle(grant, scope, answer))
+                self._counted(telling, self._handle(grant, scope, answer))
                 if isinstance(answer, str)
                 else replace(telling, problem=answer)
                 for telling, answer in zip(plan, answers, strict=True)
             ]
-            write(self._journal, grant, now, tellings, [telling.problem is None for telling in tellings])
-        return answers
+            pulse.recheck(grant)
+            paid = charge_in_order(grant, Operation.TOKENIZE, now, tellings)
+            write(self._journal, grant, now, tellings, paid)
+        unpaid = any(t.problem is None and not covered for t, covered in zip(tellings, paid, strict=True))
+        spent = BudgetSpent(budget.explain(grant, now)) if unpaid else None
+        return [
+            spent if spent is not None and telling.problem is None and not covered else answer
+            for telling, covered, answer in zip(tellings, paid, answers, strict=True)
+        ]
+
+    @staticmethod
+    def _counted(telling: Telling, handle: str) -> Telling:
+        """A token of nobody counts by itself, here as where it is turned back."""
+        return replace(telling, token=handle, counted=telling.patient or f"token:{handle}")
 
     def detokenize(self, grant: Grant, scope: str, tokens: Sequence[str]) -> list[Shown | ConfideError]:
         """Return the value of each token, in the form that the grant allows.
@@ -136,7 +154,9 @@ class Values:
                 raise found
             return _show(telling, found.element, held.open([found])[0])
 
-        return answer(self._journal, grant, now, held.find(scope, tokens, now), plan, reveal)
+        return answer(
+            self._journal, grant, Operation.DETOKENIZE, now, held.find(scope, tokens, now), plan, reveal
+        )
 
     def _handle(self, grant: Grant, scope: str, token: str) -> str:
         """What budget and journal call a token: no way back to its value, also not when the row is spent."""
@@ -180,7 +200,7 @@ class Values:
         def keep(item: Bare, _: Telling) -> Kept:
             return covers.cover(_key(keys, item.patient), item)
 
-        return answer(self._journal, asking, now, items, plan, keep)
+        return answer(self._journal, asking, Operation.PROTECT, now, items, plan, keep)
 
     def reveal(self, grant: Grant, items: Sequence[Kept]) -> list[Shown | ConfideError]:
         """Return the value of each stand-in or seal, in the form that the grant allows.
@@ -212,7 +232,7 @@ class Values:
         def show(item: Kept, telling: Telling) -> Shown:
             return _show(telling, item.element, covers.uncover(_key(keys, item.patient), item))
 
-        return answer(self._journal, grant, now, items, plan, show)
+        return answer(self._journal, grant, Operation.UNCOVER, now, items, plan, show)
 
     # Whose
 
@@ -245,7 +265,7 @@ def _plan_token(grant: Grant, wanted: Wanted, reached: Collection[str]) -> Telli
         problem = _nobody()
     elif not wanted.subject and grant.patients is not None:
         problem = AccessDenied("your grant is for named patients")
-    return Telling("", wanted.subject, wanted.element, Form.STAND_IN, problem=problem)
+    return Telling("", wanted.subject, wanted.element, Form.SEARCHED, problem=problem)
 
 
 def _form(grant: Grant, element: Element) -> tuple[Form, ConfideError | None]:

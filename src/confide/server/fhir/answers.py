@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
 
-from confide.errors import ConfideError, InvalidResource, VersionConflict
+from confide.errors import ConfideError, InvalidResource, TooFast, VersionConflict
 from confide.fhir import json
 from confide.records.outcomes import etag, outcome, status_of
 from confide.records.rows import View
@@ -112,4 +112,5 @@ def send_problem(
         status = 412
     elif searching and isinstance(problem, InvalidResource):
         status = 400
-    return send(outcome(problem), status, {"Retry-After": RETRY_SECONDS} if status == 503 else None)
+    wait = str(problem.wait) if isinstance(problem, TooFast) else RETRY_SECONDS if status == 503 else ""
+    return send(outcome(problem), status, {"Retry-After": wait} if wait else None)

@@ -14,6 +14,7 @@ from confide.errors import ConfideError, Refused
 from confide.server.fhir.answers import send
 from confide.server.fhir.exchange import Exchange
 from confide.server.fhir.searches import searchset
+from confide.server.pace import pace
 
 _LETTERS = {"POST": "c", "PUT": "u", "DELETE": "d"}
 
@@ -45,3 +46,5 @@ def _allow(exchange: Exchange, entry: Any) -> None:
     kind, _, id_ = url.partition("?")[0].partition("/")
     letter = _LETTERS.get(str(request.get("method")), "r" if id_ else "s")
     exchange.allow(kind, letter, id_)
+    if letter == "s":
+        pace.keep(exchange.actor)

@@ -20,6 +20,7 @@ from confide.server import bodies
 from confide.server.fhir.answers import Declined, send
 from confide.server.fhir.exchange import Exchange, own_id
 from confide.server.fhir.resources import entry
+from confide.server.pace import pace
 
 FORM = "application/x-www-form-urlencoded"
 # How the answer is presented; nothing is found or left out by them.
@@ -56,6 +57,7 @@ def _query(exchange: Exchange) -> bytes:
 
 
 def _search(exchange: Exchange, kind: str, fields: Iterable[tuple[str, str]]) -> HttpResponse:
+    pace.keep(exchange.actor)
     asked = [(name, value) for name, value in fields if name not in _PRESENTATION]
     page = exchange.system.search.search(exchange.grant(Action.SEARCH), kind, asked)
     return send(searchset(exchange, kind, page, asked))

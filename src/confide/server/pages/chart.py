@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from confide.access import glass
+from confide.access.charges import Operation
 from confide.access.decide import decide
 from confide.access.roles import Action, Purpose
 from confide.errors import AccessDenied
@@ -124,9 +125,9 @@ def read(visitor: Visitor, patient: str) -> list[View]:
     owners = compartment.owners(rows, patient)
     grant = decide(visitor.actor, Action.READ, visitor.purpose, owners, elements, system().clock())
     if visitor.treats:
-        return system().charts.views(grant, [first, *rows], elements)
+        return system().charts.views(grant, [first, *rows], elements, Operation.CHART)
     # Names inside other resources are not worth an exposure to those who only need the banner.
-    views = system().charts.views(grant, [first], elements)
+    views = system().charts.views(grant, [first], elements, Operation.CHART)
     return [*views, *system().charts.views(grant, rows, frozenset())]
 
 

@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from confide.access.decide import Grant, decide
+from confide.access.decide import decide
 from confide.access.roles import Action
 from confide.protect.elements import Element
-from confide.records.finder import MOST_SHOWN, parse
+from confide.records.finder import MOST_SHOWN
 from confide.records.rows import View
 from confide.server.apps import system
+from confide.server.pace import pace
 from confide.server.pages import compartment, dates
 from confide.server.pages.visitor import Visitor, asks_part, show, staff
 
@@ -44,27 +45,21 @@ def finder(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 @staff
 def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """Answer what is in the box."""
+    pace.keep(visitor.actor)
     text = request.POST.get("q", "")
     now = system().clock()
     grant = decide(visitor.actor, Action.SEARCH, visitor.purpose, None, Element, now)
     finding = system().finder.find(grant, text, typing="typing" in request.POST)
     hits = [_hit(view) for view in finding.views]
-    spent = not finding.empty and not finding.too_many and len(hits) < _matching(visitor, grant, text)
     context = {
         "finding": finding,
         "hits": hits,
         "most": MOST_SHOWN,
-        "spent": spent or any(h.hidden for h in hits),
+        "spent": finding.spent or any(h.hidden for h in hits),
     }
     if asks_part(request):
         return show(request, visitor, "pages/parts/found.html", {**context, "part": True})
     return show(request, visitor, "pages/finder.html", {**context, "asked": True})
-
-
-def _matching(visitor: Visitor, grant: Grant, text: str) -> int:
-    """How many match, whether the budget shows them or not: a short list must not look like a whole one."""
-    index = system().indexes(visitor.actor.practice)
-    return len(system().finder.matches(grant, index, parse(text[:200])))
 
 
 def _hit(view: View) -> Hit:

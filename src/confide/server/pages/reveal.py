@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
+from confide.access.charges import Operation
 from confide.access.decide import Grant, decide
 from confide.access.roles import Action, Form, Purpose
 from confide.errors import AccessDenied, BudgetSpent, Invalid
@@ -89,7 +90,7 @@ def uncover(visitor: Visitor, patient: str, asked: Asked) -> Shown:
     form = grant.form(asked.element)
     if form not in {Form.CLEAR, Form.MASKED}:
         raise AccessDenied("this role does not uncover that element for that purpose")
-    views = system().charts.views(grant, rows, frozenset({asked.element}))
+    views = system().charts.views(grant, rows, frozenset({asked.element}), Operation.REVEAL)
     _refuse_unpaid(grant, asked.element, views)
     covered = system().charts.views(grant, rows[:1], frozenset())[0].body if asked.id else None
     return _shown(asked, views, covered or {}, masked=form is Form.MASKED)

@@ -16,6 +16,7 @@ from confide.errors import (
     Invalid,
     Refused,
     StepUpNeeded,
+    TooFast,
     Unavailable,
     Unknown,
 )
@@ -97,6 +98,14 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
             500,
             "A stored record is not as it was written, so it is not shown. Nothing was changed.",
             "Tell the person who runs this server: it has to be looked into, and trying again will not help.",
+        ),
+    ),
+    (
+        TooFast,
+        Trouble(
+            429,
+            "So many questions came at once that this one was not answered. Nothing was lost.",
+            "Wait some seconds, and ask again. If it was not you, tell the privacy officer.",
         ),
     ),
     (

@@ -23,7 +23,7 @@ from confide.access.memberships import WORKS
 from confide.access.models import Account, Membership
 from confide.access.raises import APPROVERS
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
-from confide.errors import ConfideError, StepUpNeeded
+from confide.errors import ConfideError, StepUpNeeded, TooFast
 from confide.protect.elements import Element
 from confide.server import keeper
 from confide.server.apps import system
@@ -171,6 +171,8 @@ def staff(view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponse]) ->
             response = stepup.ask(request, visitor)
         except ConfideError as problem:
             response = refuse(request, visitor, troubles.explain(problem))
+            if isinstance(problem, TooFast):
+                response["Retry-After"] = str(problem.wait)
         response["Cache-Control"] = "no-store"
         return response
 
