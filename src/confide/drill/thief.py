@@ -13,6 +13,7 @@ or learned anything. It never asks the server's own books.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,8 +25,6 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from confide.access.roles import Purpose
-from confide.protect.elements import Element
-from confide.vault.index import words
 
 THREADS: Final = 8
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
@@ -37,6 +36,10 @@ _VEILED: Final = re.compile(
 _NOISE: Final = re.compile(
     r'name="csrfmiddlewaretoken" value="[^"]*"|<svg.*?</svg>|Last 24 hours[^<"]*', re.DOTALL
 )
+_ELEMENTS: Final = (
+    "name", "birth-date", "phone", "email", "address", "ssn", "mrn", "licence", "passport", "member-id",
+    "account", "card", "identifier", "contact", "photo", "date", "clinical", "document",
+)  # fmt: skip
 _PURPOSES: Final = (Purpose.TREAT, Purpose.HPAYMT, Purpose.HOPERAT, Purpose.BTG)
 _PATIENCE: Final = 60  # seconds for one answer
 
@@ -52,7 +55,7 @@ class Person:
 
     def passes(self, text: str) -> bool:
         """Whether the finder finds them by *text*: words of the name, and dates as 1963-05-04."""
-        own = words(f"{self.given} {self.family}")
+        own = _words(f"{self.given} {self.family}")
         return all(
             term == self.birth.isoformat() if term[:1].isdigit() else any(w.startswith(term) for w in own)
             for term in text.split()
@@ -217,7 +220,7 @@ class Thief:
         if status != 200:
             return
         veiled = {(element, kind, id_) for element, kind, id_ in _VEILED.findall(page)}
-        veiled |= {(element.value, "Patient", patient) for element in Element}
+        veiled |= {(element, "Patient", patient) for element in _ELEMENTS}
         for element, kind, id_ in sorted(veiled):
             for purpose in _PURPOSES:
                 fields = {"element": element, "purpose": purpose.value, "type": kind, "id": id_}
@@ -273,6 +276,14 @@ def measure(loot: Loot, truth: Collection[Person]) -> int:
             if len(few) <= 2:
                 learned |= set(few)
     return len(learned)
+
+
+def _words(text: str) -> list[str]:
+    """The words of a name as they are typed: lower case, no accents; of a double name either part."""
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "").replace("'", ""))
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    found = "".join(c if c.isalnum() or c == "-" else " " for c in letters).split()
+    return [part for word in found for part in (*word.split("-"), word.replace("-", "")) if part]
 
 
 def people(rows: Iterable[tuple[str, str, str, date]]) -> list[Person]:

@@ -139,8 +139,8 @@ class Emergencies:
         return [
             Told(
                 row,
-                self._open(row.practice_id, row.pk, "reason", bytes(row.reason_sealed)),
-                self._open(row.practice_id, row.pk, "note", bytes(row.note_sealed)) if row.verdict else "",
+                self._unseal(row.practice_id, row.pk, "reason", bytes(row.reason_sealed)),
+                self._unseal(row.practice_id, row.pk, "note", bytes(row.note_sealed)) if row.verdict else "",
             )
             for row in mine
         ]
@@ -177,7 +177,7 @@ class Emergencies:
             pad(text.encode()), _aad(practice, id_, what, version)
         )
 
-    def _open(self, practice: str, id_: str, what: str, sealed: bytes) -> str:
+    def _unseal(self, practice: str, id_: str, what: str, sealed: bytes) -> str:
         if len(sealed) <= _VERSION_BYTES:
             raise SealBroken("a typed reason has lost its seal")
         version = int.from_bytes(sealed[:_VERSION_BYTES])
