@@ -81,8 +81,15 @@ class Practice:
         )
         return act_as_client(made, "token")
 
-    def member(self, role: str) -> Any:
-        """A person of a role as an actor."""
+    def member(self, role: str, practitioner: str = "") -> Any:
+        """A person of a role as an actor, who has just proved a second factor.
+
+        Args:
+            role: A code of ``roles.Role``.
+            practitioner: The id of the Practitioner that they are.
+        """
+        from dataclasses import replace
+
         from confide.access.decide import act_as_member
         from confide.access.models import Account, Membership
 
@@ -90,22 +97,21 @@ class Practice:
         account = Account.objects.create_user(f"{role}{count}@elm.example", display_name=role)
         account.created_at = NOW - timedelta(days=30)
         account.save()
-        return act_as_member(
-            Membership.objects.create(approved_at=NOW, account=account, practice=self.row, role=role),
-            "session",
+        made = Membership.objects.create(
+            approved_at=NOW, account=account, practice=self.row, role=role, practitioner=practitioner
         )
+        return replace(act_as_member(made, "session"), proved_at=self.clock())
 
     def grant(
         self, action: str, actor: Any = None, purpose: str = "", patients: Any = None, elements: Any = None
     ) -> Any:
-        from confide.access.decide import decide
         from confide.access.roles import Action, Purpose
         from confide.protect.elements import Element
 
         purpose = purpose or ("TREAT" if action == "write" else "PATRQT")
         actor = actor or self.client(purpose)
         asked = Element if elements is None else elements
-        return decide(actor, Action(action), Purpose(purpose), patients, asked, self.clock())
+        return self.system.decide(actor, Action(action), Purpose(purpose), patients, asked)
 
     def system_grant(self, action: str) -> Any:
         from confide.access.decide import system_grant
@@ -114,6 +120,12 @@ class Practice:
         return system_grant(Action(action), self.id, "a test", self.clock())
 
     # Short ways
+
+    def book(self, patient: str, days: int = 0, grant: Any = None, **changes: Any) -> str:
+        """An appointment so many days from now, made by a program unless a grant says by whom; its id."""
+        start = (self.clock() + timedelta(days=days)).date().isoformat()
+        made = self.system.charts.create(grant or self.grant("write"), appointment(patient, start, **changes))
+        return str(made.id)
 
     def add(self, resource: dict[str, Any]) -> str:
         """Store a resource; return its id."""
@@ -174,6 +186,18 @@ def observation(
         "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
         "subject": {"reference": f"Patient/{patient}"},
         "effectiveDateTime": when,
+        **changes,
+    }
+
+
+def appointment(patient: str, day: str, **changes: Any) -> dict[str, Any]:
+    """Makes a patient the business of whoever works at the practice."""
+    return {
+        "resourceType": "Appointment",
+        "status": "booked",
+        "start": f"{day}T15:00:00Z",
+        "end": f"{day}T15:20:00Z",
+        "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": "accepted"}],
         **changes,
     }
 

@@ -171,6 +171,18 @@ class Frozen(AccessDenied):
     code = "frozen"
 
 
+class NoRelationship(AccessDenied):
+    """The patient is none of this person's business now; an appointment, or the broken glass, opens it."""
+
+    code = "no-relationship"
+
+
+class PatientRestricted(AccessDenied):
+    """The patient has asked that it be kept from this purpose (45 CFR 164.522(a))."""
+
+    code = "patient-restricted"
+
+
 class StepUpNeeded(Refused):
     """The person must prove a second factor again first; what they may do is not the matter."""
 

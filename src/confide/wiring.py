@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
+from confide.access import decide as deciding
+from confide.access.decide import Actor, Grant
 from confide.access.models import Practice
+from confide.access.roles import Action, Purpose
 from confide.audit.journal import Journal
+from confide.protect.elements import Element
 from confide.protect.kms import Kms
 from confide.protect.kms.file import FileKms
 from confide.protect.plan import plan
@@ -20,6 +25,7 @@ from confide.records.imports import Importer
 from confide.records.rows import ChangedPatients, known_patients
 from confide.records.search import Search
 from confide.records.traces import RecordShelves
+from confide.vault.days import SealedDays
 from confide.vault.door import Clock, Vault
 from confide.vault.emergencies import Emergencies
 from confide.vault.exports import Exports
@@ -74,6 +80,18 @@ class System:
     outgoing: Outgoing
     tracer: Tracer
     factors: FactorSeals
+    days: SealedDays
+
+    def decide(
+        self,
+        actor: Actor,
+        action: Action,
+        purpose: Purpose,
+        patients: Collection[str] | None,
+        elements: Iterable[Element],
+    ) -> Grant:
+        """Decide now, with the relationships of people to patients; see `access.decide.decide`."""
+        return deciding.decide(actor, action, purpose, patients, elements, self.clock(), self.days)
 
     def importer(self, practice: str, source: str) -> Importer:
         return Importer(self.charts, practice, source, self.clock)
@@ -96,7 +114,8 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
     journal = Journal()
     keys = DatabaseDataKeys()
     vault = Vault(kms, keys, journal, plan(), clock)
-    charts = Charts(vault, clock, code_systems)
+    days = SealedDays(vault)
+    charts = Charts(vault, days, clock, code_systems)
     indexes = Indexes(vault, clock)
     search = Search(charts, indexes, clock)
     exports = Exports(journal, clock)
@@ -115,6 +134,7 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
         outgoing=Outgoing(Release(vault, exports, journal, clock), clock),
         tracer=Tracer(vault, RecordShelves(), journal, clock),
         factors=FactorSeals(kms, keys),
+        days=days,
     )
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 
@@ -12,7 +13,8 @@ from confide.access.decide import decide
 from confide.access.limits import LIMITS
 from confide.access.roles import Action, Form, Purpose, Role
 from confide.drill.families import households
-from confide.protect.elements import Element
+from confide.errors import StepUpNeeded
+from confide.protect.elements import CATALOGUE, Element
 from confide.records.finder import MOST_WHILE_TYPING
 from tests.practice import Practice, build, observation
 
@@ -56,8 +58,8 @@ class Panel:
         """One look-up after the other, *minutes* apart; yields a way to grant."""
         clock = self.elm.clock
 
-        def grant(action):
-            return decide(actor, Action(action), purpose, None, Element, clock())
+        def grant(action, *patients, elements=Element):
+            return self.elm.system.decide(actor, Action(action), purpose, patients or None, elements)
 
         while True:
             yield grant
@@ -80,8 +82,32 @@ class Panel:
         assert found.too_many or self.ids[number] in {view.id for view in found.views}, "the budget ended"
 
     def open(self, grant, number):
-        view = self.elm.read("Patient", self.ids[number], grant("read"))
-        assert not view.hidden & grant("read").clear, "the budget ended"
+        """Open the first page of a chart; return the grant."""
+        reading = grant("read", self.ids[number])
+        view = self.elm.read("Patient", self.ids[number], reading)
+        assert not view.hidden & reading.clear, "the budget ended"
+        return reading
+
+    def uncover(self, grant, number, *elements):
+        revealing = grant("reveal", self.ids[number], elements=elements)
+        view = self.elm.read("Patient", self.ids[number], revealing)
+        assert revealing.clear == set(elements)
+        assert not view.hidden & revealing.clear, "the budget ended"
+
+    def assign(self, number, who):
+        """Give somebody a claim of the patient's."""
+        patient = {"reference": f"Patient/{self.ids[number]}"}
+        bill = self.elm.add({"resourceType": "Account", "status": "active", "subject": [patient]})
+        return self.elm.add(
+            {
+                "resourceType": "Task",
+                "status": "requested",
+                "intent": "order",
+                "focus": {"reference": f"Account/{bill}"},
+                "for": patient,
+                "owner": {"reference": f"Practitioner/{who}"},
+            }
+        )
 
 
 @pytest.fixture
@@ -98,10 +124,16 @@ def within(actor, role, clock):
 @database
 @pytest.mark.parametrize("by", ["name", "called", "birth date"])
 def test_the_day_of_a_front_desk(panel, by):
-    """80 look-ups in seven hours, of 65 people: some come up again. The first hour has twice as many."""
+    """80 look-ups in seven hours, of 65 people: some come up again. The first hour has twice as many.
+
+    Four in ten have no appointment: they call, and are given one, which opens little of their charts today.
+    """
     chance = random.Random(by)
     desk = panel.elm.member("front_desk")
     people = chance.sample(range(PANEL), 65)
+    booked = set(people[:45])
+    for number in booked:
+        panel.elm.book(panel.ids[number])
     day = [*people, *chance.sample(people, 15)]
     work = panel.work(desk, Purpose.TREAT, 5)
     for turn, number in enumerate(day):
@@ -109,7 +141,14 @@ def test_the_day_of_a_front_desk(panel, by):
             work = panel.work(desk, Purpose.TREAT, 6)
         grant = next(work)
         panel.look_up(grant, number, by=by)
-        panel.open(grant, number)
+        if number not in booked:
+            assert not panel.open(grant, number).clear
+            panel.elm.book(panel.ids[number], 2, grant("write", panel.ids[number]))
+            assert panel.open(grant, number).relations[panel.ids[number]].own
+            booked.add(number)
+            panel.uncover(grant, number, Element.PHONE)
+        elif panel.open(grant, number).relations[panel.ids[number]].full:
+            panel.uncover(grant, number, Element.PHONE, Element.MEMBER_ID)
     usage = within(desk, Role.FRONT_DESK, panel.elm.clock)
     assert usage.patients >= 65
 
@@ -125,22 +164,36 @@ def test_the_day_of_a_front_desk(panel, by):
     ids=str,
 )
 def test_the_day_of_the_others(panel, role, purpose, count, minutes):
-    """They find their patients by name, open them, and see (or bill) what was measured."""
+    """They find their patients by name, open them, and see (or bill) what was measured.
+
+    Who bills uncovers the SSN of one in five, and proves a second factor anew each time.
+    """
     chance = random.Random(role)
-    actor = panel.elm.member(role.value)
+    who = panel.elm.add({"resourceType": "Practitioner", "name": [{"family": "Okafor"}]})
+    actor = panel.elm.member(role.value, who)
     people = chance.sample(range(PANEL), count)
     for number in people:
         panel.elm.add(observation(panel.ids[number], note=[{"text": "said that she felt better"}]))
+        if role is Role.BILLER:
+            panel.assign(number, who)
+        else:
+            panel.elm.book(panel.ids[number])
     work = panel.work(actor, purpose, minutes)
-    for number in people:
-        grant = next(work)
+    for turn, number in enumerate(people):
+        grant, patient = next(work), panel.ids[number]
         panel.look_up(grant, number, by="name")
-        panel.open(grant, number)
-        page = panel.elm.search("Observation", ("patient", panel.ids[number]), grant=grant("search"))
+        assert panel.open(grant, number).relations[patient].full
+        page = panel.elm.search("Observation", ("patient", patient), grant=grant("search", patient))
         assert not page.withheld
-        reveal = decide(actor, Action.REVEAL, purpose, [panel.ids[number]], Element, panel.elm.clock())
-        view = panel.elm.system.charts.read(reveal, "Patient", panel.ids[number])
+        reveal = grant("reveal", patient, elements=[e for e in Element if not CATALOGUE[e].step_up])
+        view = panel.elm.system.charts.read(reveal, "Patient", patient)
         assert not view.hidden & reveal.clear, "the budget ended"
+        if role is Role.BILLER and turn % 5 == 0:
+            if turn:
+                with pytest.raises(StepUpNeeded):
+                    grant("reveal", patient, elements=[Element.SSN])
+            proved = panel.work(replace(actor, proved_at=panel.elm.clock()), purpose, 0)
+            panel.uncover(next(proved), number, Element.SSN)
     assert within(actor, role, panel.elm.clock).patients >= count
 
 
@@ -161,6 +214,10 @@ def test_the_month_of_a_front_desk(desk):
             budget.spend(grant, page, now)
             seen |= set(found)
     assert 1000 < len(seen) <= LIMITS[Role.FRONT_DESK].month.patients
+
+
+def test_no_default_exceeds_150_patients_a_day():
+    assert {role: limits.day_patients for role, limits in LIMITS.items() if limits.day_patients > 150} == {}
 
 
 def on_the_way(names):

@@ -25,7 +25,7 @@ from .conftest import NOW
 IDENTITY = [Element.NAME, Element.SSN, Element.CLINICAL]
 
 
-def ask(actor, action=Action.READ, purpose=Purpose.TREAT, patients=("p1",), elements=IDENTITY):
+def ask(actor, action=Action.READ, purpose=Purpose.TREAT, patients=None, elements=IDENTITY):
     return decide(actor, action, purpose, patients, elements, NOW)
 
 
@@ -145,7 +145,7 @@ def test_an_actor_may_carry_a_narrower_limit_of_its_own(desk):
 
 
 def test_a_grant_is_for_one_action_and_its_patients_and_a_while(desk):
-    grant = ask(desk)
+    grant = ask(desk, patients=("p1",))
     grant.require(Action.READ, "p1", NOW)
     for action, patient in [(Action.REVEAL, "p1"), (Action.READ, "p2"), (Action.READ, None)]:
         with pytest.raises(GrantMismatch):
@@ -168,9 +168,17 @@ def test_a_grant_for_nobody_is_for_nobody(desk):
 
 def test_only_decide_makes_a_grant(desk):
     grant = ask(desk)
+    forms = {Element.SSN: Form.CLEAR}
     with pytest.raises(GrantMismatch):
         Grant(
-            desk, Action.REVEAL, Purpose.TREAT, None, {Element.SSN: Form.CLEAR}, grant.expires, maker=object()
+            desk,
+            Action.REVEAL,
+            Purpose.TREAT,
+            None,
+            forms,
+            grant.expires,
+            others=forms,
+            maker=object(),
         )
     with pytest.raises((ValueError, TypeError)):
         replace(grant, action=Action.REVEAL)

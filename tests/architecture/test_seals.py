@@ -13,7 +13,18 @@ import pytest
 
 from tests.architecture.source import dotted, modules
 
-OPENING = {"reveal", "open", "uncover", "decrypt", "unwrap", "open_for_index", "_open", "_unseal", "_clear", "root_of"}
+OPENING = {
+    "reveal",
+    "open",
+    "uncover",
+    "decrypt",
+    "unwrap",
+    "open_for_index",
+    "_open",
+    "_unseal",
+    "_clear",
+    "root_of",
+}
 """Calls that give a clear value, or lead to one."""
 
 # function of the vault: the calls that open, what comes before them in it, and whom it may be called by
@@ -41,6 +52,8 @@ DOORS = {
     "release._Opener._clear": (["reveal"], [], {"release._Opener.open"}),
     # A person's second factor, of no patient: what is opened is compared with what was typed, in the server.
     "factors.FactorSeals.open": (["open"], [], None),
+    # Days of relationships: asked by decisions, which only compare them with today. Nobody is shown any.
+    "days.SealedDays._days_of": (["open"], [], set()),
     # An export's root: recognises what left, and opens nothing of a patient's.
     "release.root_of": (["unwrap"], [], {"release.Release._root", "tracing.Tracer._export"}),
     "release.Release._root": (["root_of"], [], {"release.Release.begin"}),

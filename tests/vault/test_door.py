@@ -64,7 +64,8 @@ def test_what_is_shown_is_written_first(elm, patient, stored, reveal):
 
 
 def test_forms_are_written_as_they_were_shown(elm, patient, stored, reveal):
-    nurse = elm.grant("read", elm.member("nurse"), "TREAT")
+    elm.book(patient)
+    nurse = elm.grant("read", elm.member("nurse"), "TREAT", [patient])
     [shown] = reveal(nurse, stored)
     assert shown.resource["identifier"][0]["value"] == "***-**-1120"
     assert shown.hidden >= {Element.SSN, Element.IDENTIFIER}

@@ -2,72 +2,73 @@
 
 ``decide`` looks, in this order, at
 
-1. the account or client: active, not frozen;
+1. the account or client: active, not frozen, not suspect;
 2. the practice: the actor is a member of it now, in the role that it claims, and that role is approved where
    it opens clear values (``memberships``);
-3. the table of role, action and purpose by element (``roles``), narrowed by a client's registration.
+3. the table of role, action and purpose by element (``roles``), narrowed by a client's registration;
+4. the relationship of a person to each patient (``relationships``): without one, stand-ins; with none but
+   one that the same person made within 24 hours, elements of weight 1;
+5. for elements of weight 10 and more, how lately a person has proved a second factor (``freshness``);
+6. what the patient has asked to be kept from the purpose (``ties.Restriction``).
 
-The answer is per element. Whether a patient belongs to the practice is not asked here: to those who keep
-the rows, a stranger's patient is Unknown.
+The answer is per patient and element: clear, masked, stand-in or refused. The facts come in one query
+(``facts``); no step can give back what an earlier one took. Whether a patient belongs to the practice is not
+asked here: to those who keep the rows, a stranger's patient is Unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import KW_ONLY, InitVar, dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final
 
 from django.db import DatabaseError
 
-from confide.access import glass, raises, reach
-from confide.access.entrances import Session
-from confide.access.memberships import OPENING
-from confide.access.models import Client, Membership, Practice
+from confide.access import facts, relationships, steps
+from confide.access.actors import Actor, act_as_client, act_as_member, registered_elements
+from confide.access.facts import Facts
+from confide.access.freshness import is_fresh, require_fresh
+from confide.access.models import Practice
+from confide.access.relationships import NONE, RULES, Relation, Sealed, Shut
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
-from confide.errors import AccessDenied, GrantExpired, GrantMismatch, Unavailable
+from confide.access.steps import ALL, Forms
+from confide.errors import (
+    AccessDenied,
+    GrantExpired,
+    GrantMismatch,
+    NoRelationship,
+    PatientRestricted,
+    Unavailable,
+)
 from confide.protect.elements import Element
+
+__all__ = [
+    "GRANT_LIFETIME",
+    "Actor",
+    "Grant",
+    "act_as_client",
+    "act_as_member",
+    "decide",
+    "judge",
+    "system_grant",
+]
 
 GRANT_LIFETIME: Final = timedelta(minutes=5)
 SYSTEM_GRANT_LIFETIME: Final = timedelta(hours=1)
 _NARROWED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.TOKENIZE})
 """What a client does with the elements that it is registered for, and with no other."""
+_BOUNDED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.WRITE})
+"""What a person does to a chart, and so needs a relationship for."""
+_SHOWING: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
+"""What a patient's restrictions are about: they ask that nothing is shown, not that nothing is written."""
+_SHUT: Final = Shut()
 _MAKER: Final = object()
 
-Kind = Literal["person", "client", "system"]
 
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks, in what capacity.
-
-    Attributes:
-        id: The account's or client's id.
-        credential: What was presented: the session's or the token's public name, never the secret itself.
-        practice: The practice in which the actor acts.
-        name: What a person reads.
-        address: The network address that it came from.
-        elements: Elements that may be answered otherwise than by stand-ins; None is no limit of its own.
-        session: The id of a person's session (``entrances.Session``); empty at the terminal and for programs.
-        proved_at: When the person last proved a second factor in this session, aware UTC; None if never.
-    """
-
-    kind: Kind
-    id: str
-    credential: str
-    practice: str
-    role: Role
-    name: str
-    address: str = ""
-    elements: frozenset[Element] | None = None
-    session: str = ""
-    proved_at: datetime | None = None
-
-    @property
-    def owner(self) -> str:
-        """Whose exposure it is, whatever the session, token or practice."""
-        return f"{self.kind}:{self.id}"
+def _empty() -> Mapping[str, Any]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,12 @@ class Grant:
 
     Attributes:
         patients: Ids of the patients it is for; None is any patient of the practice.
-        forms: The form in which each element that was asked for may be answered.
+        forms: The form in which each element that was asked for may be answered, whoever of the patients it
+            is; `form` answers for one of them.
+        others: The same for a patient who is not in ``each``.
+        each: The same for single patients.
+        relations: How each patient stands to the person; empty for programs, and where nobody is named.
+        kept: What patients have asked to be kept from this purpose.
         expires: Aware UTC; from then on the grant is refused.
         reason: Why a system grant was made.
         day_patients: The registered budget of a client, if it has one of its own.
@@ -94,6 +100,10 @@ class Grant:
     forms: Mapping[Element, Form]
     expires: datetime
     _: KW_ONLY
+    others: Mapping[Element, Form]
+    each: Mapping[str, Mapping[Element, Form]] = field(default_factory=_empty)
+    relations: Mapping[str, Relation] = field(default_factory=_empty)
+    kept: Mapping[str, frozenset[Element]] = field(default_factory=_empty)
     reason: str = ""
     day_patients: int | None = None
     day_units: int | None = None
@@ -118,13 +128,31 @@ class Grant:
     def masked(self) -> frozenset[Element]:
         return frozenset(element for element, form in self.forms.items() if form is Form.MASKED)
 
-    def form(self, element: Element) -> Form:
-        """Return how *element* may be answered; what was not asked for is a stand-in at most."""
-        asked = self.forms.get(element)
-        if asked is not None:
-            return asked
+    def form(self, element: Element, patients: Iterable[str] = ()) -> Form:
+        """Return how *element* may be answered; what was not asked for is a stand-in at most.
+
+        Args:
+            element: A data element.
+            patients: Whose it is; of several the one with the least decides.
+        """
+        rows = [self.each.get(patient, self.others) for patient in patients] or [self.forms]
+        if element in self.forms:
+            return min((row[element] for row in rows), key=steps.strength)
         refused = FORMS[self.actor.role, self.action, self.purpose][element] is Form.REFUSED
         return Form.REFUSED if refused else Form.STAND_IN
+
+    def explain(self, element: Element, patients: Iterable[str]) -> AccessDenied:
+        """Return why *element* of these patients is neither clear nor masked."""
+        if FORMS[self.actor.role, self.action, self.purpose][element] in {Form.CLEAR, Form.MASKED}:
+            for patient in patients:
+                if element in self.kept.get(patient, ()):
+                    return PatientRestricted("the patient has asked that it be kept from this purpose")
+                relation = self.relations.get(patient, NONE)
+                if relation.own:
+                    return NoRelationship("the only relationship is one that you made within 24 hours")
+                if not relation.kinds and _is_bounded(self.actor, self.action):
+                    return NoRelationship("no appointment, visit, care team or claim makes it your work")
+        return AccessDenied(f"the role {self.actor.role} may not {self.action} that for {self.purpose}")
 
     def require(self, action: Action, patient: str | None, now: datetime) -> None:
         """Refuse if this grant is not for *action* on *patient* now.
@@ -138,24 +166,21 @@ class Grant:
             GrantMismatch: The grant is for another action or other patients.
             GrantExpired: The grant is too old.
         """
-        if action is not self.action:
-            raise GrantMismatch(f"the grant is for {self.action}, not for {action}")
+        self.require_action(action, now)
         if self.patients is not None and (patient is None or patient not in self.patients):
             raise GrantMismatch("the grant is for other patients")
+
+    def require_action(self, action: Action, now: datetime) -> None:
+        """Refuse if this grant is not for *action* now, whoever the patients are.
+
+        Raises:
+            GrantMismatch: The grant is for another action.
+            GrantExpired: The grant is too old.
+        """
+        if action is not self.action:
+            raise GrantMismatch(f"the grant is for {self.action}, not for {action}")
         if now >= self.expires:
             raise GrantExpired("the grant has expired")
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What the database says of an actor, read in one query."""
-
-    elements: frozenset[Element] | None
-    day_patients: int | None = None
-    day_units: int | None = None
-    token_scopes: frozenset[str] = frozenset()
-    raised: int = 1
-    raised_until: datetime | None = None
 
 
 def decide(
@@ -165,36 +190,86 @@ def decide(
     patients: Collection[str] | None,
     elements: Iterable[Element],
     now: datetime,
+    sealed: Sealed = _SHUT,
 ) -> Grant:
-    """Answer whether *actor* may do *action* for *purpose*, element by element.
+    """Answer whether *actor* may do *action* for *purpose*, patient by patient and element by element.
 
     Args:
         actor: Who asks.
         action: What is to be done.
         purpose: Why.
-        patients: Ids of the patients it is about; None is any patient of the practice.
+        patients: Ids of the patients it is about; None is any patient of the practice, which for a person
+            finds and registers patients, but opens nobody's chart.
         elements: The elements that are asked for; none at all asks for the action itself.
         now: Aware UTC.
+        sealed: Opens the days of relationships. Without it no relationship counts.
 
     Returns:
-        A grant that says for each element: clear, masked, stand-in or refused.
+        A grant that says for each patient and element: clear, masked, stand-in or refused.
 
     Raises:
         AccessDenied: The account or client may not act, or every element asked for is refused.
+        StepUpNeeded: It asks to uncover an element of weight 10 or more, and the person has not proved a
+            second factor lately.
         Unavailable: The facts cannot be read now.
+        Damaged: A relationship's sealed days are not as they were written.
     """
     try:
-        facts = _load_facts(actor, purpose, now)
+        known = facts.load(actor, purpose, patients, now)
     except DatabaseError as error:
         raise Unavailable(f"access cannot be decided now ({type(error).__name__})") from None
+    return judge(actor, action, purpose, patients, elements, known, now, sealed)
+
+
+def judge(
+    actor: Actor,
+    action: Action,
+    purpose: Purpose,
+    patients: Collection[str] | None,
+    elements: Iterable[Element],
+    known: Facts,
+    now: datetime,
+    sealed: Sealed = _SHUT,
+) -> Grant:
+    """Decide from facts that are loaded; see `decide`."""
+    table = _tabled(actor, action, purpose, elements, known)
+    bounded = _is_bounded(actor, action)
+    relations: dict[str, Relation] = {}
+    if purpose is Purpose.BTG and actor.kind == "person" and known.broken_until is None:
+        raise AccessDenied("an emergency begins with breaking the glass, for one patient")
+    if bounded and patients is not None:
+        relations = {patient: _relate(actor, patient, known, now, sealed) for patient in patients}
+    others = steps.reach(table, action, NONE) if bounded else table
+    each = {patient: steps.reach(table, action, relation) for patient, relation in relations.items()}
+    if actor.kind == "person" and not is_fresh(actor.proved_at, now):
+        if action is Action.REVEAL and any(map(steps.is_heavy, each.values() if each else [table])):
+            require_fresh(actor.proved_at, now)
+        table, others = steps.mask(table), steps.mask(others)
+        each = {patient: steps.mask(row) for patient, row in each.items()}
+    kept = _kept(actor, purpose, known, now, sealed) if action in _SHOWING else {}
+    for patient, what in kept.items():
+        each[patient] = steps.withhold(each.get(patient, others), what)
+    forms = steps.weakest(each.get(patient, others) for patient in patients) if patients else table
     # What raises the budget ends in time: a grant does not outlive it.
-    expires = min(now + GRANT_LIFETIME, facts.raised_until or now + GRANT_LIFETIME)
-    if purpose is Purpose.BTG:
-        broken = glass.until(actor, patients, now)
-        if broken is None:
-            raise AccessDenied("an emergency begins with breaking the glass, for one patient")
-        expires = min(expires, broken)
-    return _grant(actor, action, purpose, patients, elements, facts, expires)
+    ends = [end for end in (known.raised_until, known.broken_until) if end is not None]
+    expires = min([now + GRANT_LIFETIME, *ends])
+    return Grant(
+        actor,
+        action,
+        purpose,
+        None if patients is None else frozenset(patients),
+        MappingProxyType(forms),
+        expires,
+        others=MappingProxyType(others),
+        each=MappingProxyType(each),
+        relations=MappingProxyType(relations),
+        kept=MappingProxyType(kept),
+        day_patients=known.day_patients,
+        day_units=known.day_units,
+        token_scopes=known.token_scopes,
+        raised=known.raised,
+        maker=_MAKER,
+    )
 
 
 def system_grant(action: Action, practice: str, reason: str, now: datetime) -> Grant:
@@ -219,114 +294,62 @@ def system_grant(action: Action, practice: str, reason: str, now: datetime) -> G
     if not known:
         raise AccessDenied("there is no such practice")
     actor = Actor("system", "confide", f"system:{action}", practice, Role.SYSTEM, "Confide")
-    expires = now + SYSTEM_GRANT_LIFETIME
-    return _grant(actor, action, Purpose.SYSADMIN, None, Element, _Facts(None), expires, reason=reason)
-
-
-def act_as_member(
-    membership: Membership, credential: str, address: str = "", session: Session | None = None
-) -> Actor:
-    """Return the actor that a signed-in person is in one of their practices."""
-    account = membership.account
-    return Actor(
-        "person",
-        account.id,
-        credential,
-        membership.practice_id,
-        Role(membership.role),
-        account.display_name,
-        address,
-        session=session.pk if session else "",
-        proved_at=session.proved_at if session else None,
+    table = MappingProxyType(_tabled(actor, action, Purpose.SYSADMIN, Element, Facts()))
+    return Grant(
+        actor,
+        action,
+        Purpose.SYSADMIN,
+        None,
+        table,
+        now + SYSTEM_GRANT_LIFETIME,
+        others=table,
+        reason=reason,
+        maker=_MAKER,
     )
 
 
-def act_as_client(client: Client, credential: str, address: str = "", practice: str = "") -> Actor:
-    """Return the actor that an OAuth client is, in one of the practices that it reaches: else in its own."""
-    there = practice or client.practice_id
-    elements = _registered(client.elements)
-    return Actor("client", client.id, credential, there, Role.INTEGRATOR, client.name, address, elements)
+# The steps
 
 
-def _grant(
-    actor: Actor,
-    action: Action,
-    purpose: Purpose,
-    patients: Collection[str] | None,
-    elements: Iterable[Element],
-    facts: _Facts,
-    expires: datetime,
-    *,
-    reason: str = "",
-) -> Grant:
+def _is_bounded(actor: Actor, action: Action) -> bool:
+    return actor.kind == "person" and actor.role in RULES and action in _BOUNDED
+
+
+def _tabled(
+    actor: Actor, action: Action, purpose: Purpose, elements: Iterable[Element], known: Facts
+) -> Forms:
+    """Answer from the table of roles, and from what a client is registered for."""
     row = FORMS[actor.role, action, purpose]
     forms = {element: row[element] for element in elements}
     if all(form is Form.REFUSED for form in (forms or row).values()):
         raise AccessDenied(f"the role {actor.role} may not {action} that for the purpose {purpose}")
     if action in _NARROWED:
-        for limit in (actor.elements, facts.elements):
+        for limit in (actor.elements, known.elements):
             if limit is not None:
-                forms = {element: _narrow(form, element in limit) for element, form in forms.items()}
-    return Grant(
-        actor,
-        action,
-        purpose,
-        None if patients is None else frozenset(patients),
-        MappingProxyType(forms),
-        expires,
-        reason=reason,
-        day_patients=facts.day_patients,
-        day_units=facts.day_units,
-        token_scopes=facts.token_scopes,
-        raised=facts.raised,
-        maker=_MAKER,
+                forms = dict(steps.withhold(forms, frozenset(Element) - limit))
+    return forms
+
+
+def _relate(actor: Actor, patient: str, known: Facts, now: datetime, sealed: Sealed) -> Relation:
+    rows = known.relationships.get(patient, ())
+    relation = relationships.relate(
+        actor.role, actor.owner, known.practitioner, rows, actor.practice, sealed, now
     )
+    return relation if known.broken_until is None else relation.broken()
 
 
-def _narrow(form: Form, registered: bool) -> Form:  # noqa: FBT001 - one of two columns of a table
-    if registered or form is Form.REFUSED:
-        return form
-    return Form.STAND_IN
-
-
-def _load_facts(actor: Actor, purpose: Purpose, now: datetime) -> _Facts:
-    raising = raises.columns(actor.owner, actor.practice, now)
-    if actor.kind == "person":
-        if actor.role in {Role.INTEGRATOR, Role.SYSTEM}:
-            raise AccessDenied("a person does not act in that role")
-        member = Membership.objects.filter(
-            account_id=actor.id,
-            practice_id=actor.practice,
-            role=actor.role,
-            active=True,
-            account__is_active=True,
-            account__frozen_at__isnull=True,
-        )
-        if actor.role in OPENING:
-            member = member.filter(approved_at__isnull=False)
-        there = member.values_list("role", *raising).first()
-        if there is None:
-            raise AccessDenied("the account is not an active member of this practice in that role")
-        return _Facts(None, raised=there[1] or 1, raised_until=there[2])
-    if actor.kind == "client":
-        if actor.role is not Role.INTEGRATOR:
-            raise AccessDenied("a client acts as an integrator")
-        row = (
-            Client.objects.filter(
-                reach.inside(actor.practice), pk=actor.id, active=True, frozen_at__isnull=True
-            )
-            .values_list("purpose", "elements", "day_patients", "day_units", "token_scopes", *raising)
-            .first()
-        )
-        if row is None:
-            raise AccessDenied("the client is not active in this practice")
-        if row[0] != purpose:
-            raise AccessDenied("the client is registered for another purpose")
-        return _Facts(_registered(row[1]), row[2], row[3], frozenset(row[4]), row[5] or 1, row[6])
-    raise AccessDenied("the system acts by system_grant alone")
-
-
-def _registered(codes: Iterable[str]) -> frozenset[Element]:
-    """Return the elements that are registered; a code that this release does not know opens nothing."""
-    known = {element.value for element in Element}
-    return frozenset(Element(code) for code in codes if code in known)
+def _kept(
+    actor: Actor, purpose: Purpose, known: Facts, now: datetime, sealed: Sealed
+) -> dict[str, frozenset[Element]]:
+    """Return what patients have asked to be kept from this purpose, today."""
+    kept: dict[str, frozenset[Element]] = {}
+    for patient, rows in known.restrictions.items():
+        for _, codes, resource, version, days in rows:
+            if days:
+                bound = relationships.bound_restriction(patient, purpose, codes, resource, version)
+                open_days = sealed.open_days(actor.practice, bytes.fromhex(days), *bound)
+                if not relationships.holds(open_days, now):
+                    continue
+            what = registered_elements(codes.split()) if codes else ALL
+            kept[patient] = kept.get(patient, frozenset()) | what
+    return kept

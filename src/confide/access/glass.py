@@ -10,13 +10,15 @@ Source:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from django.db import DatabaseError, router, transaction
-from django.db.models import QuerySet
+from django.db import DatabaseError, connections, router, transaction
+from django.db.models import DateTimeField, QuerySet
+from django.db.models.expressions import RawSQL
 
 from confide.access import approvers, freshness, raises
 from confide.access.containment import Emergency
@@ -204,6 +206,32 @@ def until(actor: Actor, patients: Collection[str] | None, now: datetime) -> date
     except DatabaseError as problem:
         raise Unavailable(f"emergencies cannot be read now ({type(problem).__name__})") from None
     return min(found.values()) if set(found) == set(patients) else None
+
+
+_BROKEN: Final = """(SELECT MIN(latest) FROM (
+  SELECT patient, MAX(expires_at) AS latest FROM access_emergency
+  WHERE account_id = %s AND practice_id = %s AND session = %s AND begins_at <= %s AND expires_at > %s
+    AND patient {} GROUP BY patient) AS broken HAVING COUNT(*) = %s)"""
+_AMONG: Final = {
+    "sqlite": "IN (SELECT value FROM json_each(%s))",
+    "postgresql": "IN (SELECT json_array_elements_text(%s::json))",
+}
+
+
+def column(actor: Actor, patients: Collection[str] | None, now: datetime) -> RawSQL:
+    """Return a column for a query of facts that says what `until` does."""
+    connection = connections[router.db_for_read(Emergency)]
+    if not patients or not actor.session:
+        nothing = f"CAST(NULL AS {_MOMENT[connection.vendor]})"
+        return RawSQL(nothing, (), DateTimeField())  # noqa: S611 - no value is in the text
+    moment = connection.ops.adapt_datetimefield_value(now)
+    chosen = sorted(set(patients))
+    parameters = (actor.id, actor.practice, actor.session, moment, moment, json.dumps(chosen), len(chosen))
+    text = _BROKEN.format(_AMONG[connection.vendor])
+    return RawSQL(text, parameters, DateTimeField())  # noqa: S611 - no value is in the text
+
+
+_MOMENT: Final = {"sqlite": "text", "postgresql": "timestamptz"}
 
 
 # Reviewing

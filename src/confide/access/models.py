@@ -10,7 +10,8 @@ from django.db import models
 
 import confide.access.containment
 import confide.access.entrances
-import confide.access.reach  # noqa: F401 - rows of this app, too
+import confide.access.reach
+import confide.access.ties  # noqa: F401 - rows of this app, too
 from confide.access.roles import Purpose
 
 
@@ -87,6 +88,8 @@ class Membership(models.Model):
     Attributes:
         approved_by: The privacy officer who approved it; None with a date is approved by founding.
         approved_at: Since when a role that opens clear values works (``memberships``); None waits.
+        practitioner: The id of the Practitioner that they are in the practice's records; empty if none. Care
+            teams, claims and encounters name people by it.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="memberships")
@@ -97,6 +100,7 @@ class Membership(models.Model):
         Account, on_delete=models.PROTECT, related_name="+", null=True, blank=True
     )
     approved_at = models.DateTimeField(null=True, blank=True)
+    practitioner = models.CharField(max_length=36, blank=True, default="")
 
     class Meta:
         constraints = [

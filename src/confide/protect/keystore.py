@@ -32,6 +32,7 @@ class KeyUse(StrEnum):
     TOKEN = "token"  # noqa: S105 - the name of a use
     SNAPSHOT = "snapshot"
     JOURNAL = "journal"
+    DAYS = "days"
 
 
 @dataclass(frozen=True, slots=True)

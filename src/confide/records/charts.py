@@ -21,6 +21,7 @@ from confide.records import checks, terms
 from confide.records.models import Resource, Stored, Superseded, Term
 from confide.records.rows import View, current, document, parse_id, some
 from confide.records.writer import Draft, Writer
+from confide.vault.days import SealedDays
 from confide.vault.door import Clock, Vault
 
 EVERYTHING = frozenset(Element)
@@ -32,15 +33,18 @@ class Charts:
 
     Args:
         vault: The door.
+        days: Seals the days of relationships.
         clock: Returns now, aware UTC.
         code_systems: Local code systems that this installation has registered.
     """
 
-    def __init__(self, vault: Vault, clock: Clock, code_systems: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, vault: Vault, days: SealedDays, clock: Clock, code_systems: frozenset[str] = frozenset()
+    ) -> None:
         self.vault = vault
         self._clock = clock
         self._code_systems = code_systems
-        self._writer = Writer(vault, clock)
+        self._writer = Writer(vault, days, clock)
 
     # In
 
@@ -104,7 +108,7 @@ class Charts:
         Raises:
             InvalidResource: A reference leads to nothing, or a code's system is unknown.
         """
-        grant.require(Action.WRITE, None, self._clock())
+        grant.require_action(Action.WRITE, self._clock())
         self._refuse_strangers(grant, drafts, where)
         return self._store(grant, drafts, lambda: self._refuse_orphans(grant, drafts))
 
@@ -118,10 +122,10 @@ class Charts:
 
     def _store(self, grant: Grant, drafts: Sequence[Draft], first: Callable[[], None]) -> list[View]:
         try:
-            prepared = self._writer.prepare(grant, drafts)
+            batch = self._writer.prepare(grant, drafts)
             with transaction.atomic():
                 first()
-                self._writer.commit(grant, prepared)
+                self._writer.commit(grant, batch)
         except BaseException as problem:
             # Keys of what was not stored after all; the key store is asked again before their next use.
             self.vault.forget(grant.practice, (str(d.id) for d in drafts if d.replaces is None))
@@ -129,7 +133,7 @@ class Charts:
                 raise
             msg = "the database does not answer; nothing was stored"
             raise Unavailable(msg) from problem
-        return [self._written(p.row) for p in prepared]
+        return [self._written(p.row) for p in batch.prepared]
 
     def _refuse_strangers(self, grant: Grant, drafts: Sequence[Draft], where: Sequence[str]) -> None:
         resources = [(w, d.resource) for w, d in zip(where, drafts, strict=True) if d.resource is not None]

@@ -20,6 +20,7 @@ from confide.errors import VersionConflict
 from confide.protect.documents import Place, Protected
 from confide.protect.owners import owners
 from confide.records import bulk, identities, terms
+from confide.records.binder import Binder, Bound
 from confide.records.models import (
     ChangeCounter,
     IdentifierDigest,
@@ -29,6 +30,7 @@ from confide.records.models import (
     Term,
 )
 from confide.records.rows import bits, document
+from confide.vault.days import SealedDays
 from confide.vault.door import Clock, Keys, Vault
 
 _COPIED = (
@@ -76,14 +78,23 @@ class Prepared:
     sha256: bytes
 
 
+@dataclass(slots=True)
+class Batch:
+    """Drafts that are ready to be stored together."""
+
+    prepared: list[Prepared]
+    bound: Bound
+
+
 class Writer:
     """Writes drafts of one vault's practices."""
 
-    def __init__(self, vault: Vault, clock: Clock) -> None:
+    def __init__(self, vault: Vault, days: SealedDays, clock: Clock) -> None:
         self._vault = vault
+        self._binder = Binder(days)
         self._clock = clock
 
-    def prepare(self, grant: Grant, drafts: Sequence[Draft]) -> list[Prepared]:
+    def prepare(self, grant: Grant, drafts: Sequence[Draft]) -> Batch:
         """Protect *drafts*.
 
         Raises:
@@ -109,18 +120,20 @@ class Writer:
             if r is not None and not patients and k is None
         }
         keys = self._vault.subject_keys(grant, wanted)
+        fresh = {str(d.id) for d in drafts if d.type == "Patient" and d.replaces is None}
         prepared = []
         for draft, resource, patients, clear in zip(drafts, stamped, whose, kept, strict=True):
             row = _row(grant, draft, patients, now)
             if resource is None:
                 prepared.append(Prepared(draft, row, set(), [], b""))
                 continue
-            protected = clear or self._protect(grant, draft, resource, row, patients, keys)
+            known = [p for p in patients if p not in fresh]
+            protected = clear or self._protect(grant, draft, resource, row, patients, known, keys)
             row.body, row.seal, row.elements = protected.body, protected.seal, bits(protected.elements)
             found = terms.terms(grant.practice, patients, protected.resource)
             digests = identities.digests(self._vault, grant.practice, resource)
             prepared.append(Prepared(draft, row, found, digests, protected.sha256))
-        return prepared
+        return Batch(prepared, self._binder.prepare(grant, drafts, whose, now))
 
     def _protect(
         self,
@@ -129,21 +142,23 @@ class Writer:
         resource: dict[str, Any],
         row: Resource,
         patients: tuple[str, ...],
+        known: Sequence[str],
         keys: Keys,
     ) -> Protected:
         """Protect under the one patient's key; under a key of its own where there is none, or several."""
         row.subject = patients[0] if len(patients) == 1 else str(draft.id)
         key = self._vault.shared_key(grant, row.subject, patients) if len(patients) > 1 else keys[row.subject]
         place = Place(grant.practice, row.subject, draft.type, str(draft.id), draft.version)
-        return self._vault.protect(grant, place, key, resource)
+        return self._vault.protect(grant, place, key, resource, known)
 
-    def commit(self, grant: Grant, prepared: Sequence[Prepared]) -> None:
+    def commit(self, grant: Grant, batch: Batch) -> None:
         """Store what was prepared, in the caller's transaction.
 
         Raises:
             VersionConflict: Somebody else wrote one of the resources in the meantime.
             JournalUnavailable: The journal cannot be written; the transaction must be rolled back.
         """
+        prepared = batch.prepared
         new = [p for p in prepared if p.draft.replaces is None]
         try:
             bulk.insert(Resource, _COPIED, ([getattr(p.row, name) for name in _COPIED] for p in new))
@@ -159,6 +174,7 @@ class Writer:
             ("practice", "digest", "patient"),
             ((grant.practice, d, p.draft.id) for p in prepared for d in p.digests),
         )
+        self._binder.commit(batch.bound)
         _number(grant.practice, [p.draft.id for p in prepared if p.draft.type == "Patient"])
         self._vault.written(grant, [(document(p.row), p.sha256) for p in prepared])
 

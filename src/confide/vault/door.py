@@ -20,7 +20,7 @@ from confide.access.decide import Grant
 from confide.access.roles import Action, Form
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
 from confide.cipher.derive import digest, frame
-from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch
+from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, NoRelationship
 from confide.fhir import json
 from confide.protect.documents import Place, Protected, Protector, Revealed
 from confide.protect.elements import Element
@@ -37,9 +37,9 @@ Keys = Mapping[str, SubjectKey]
 
 DIGEST_BYTES = 16
 _KEYS_AT_ONCE = 500
-_NONE: frozenset[Element] = frozenset()
 _WRITING = frozenset({Action.WRITE, Action.IMPORT})
 _SHOWING = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
+_SHOWN = frozenset({Form.CLEAR, Form.MASKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,10 @@ class Vault:
         return self._plan
 
     def found(self, practice: str) -> None:
-        """Make the keys of a new practice; a second call changes nothing."""
+        """Make the keys that a practice has not got; a second call changes nothing."""
         Keyring.found(self._kms, self._store, practice)
+        with self._lock:
+            self._practices.pop(practice, None)
 
     def _unlocked(self, practice: str) -> tuple[Keyring, Protector]:
         with self._lock:
@@ -139,22 +141,39 @@ class Vault:
         """The key of a resource of no patient or of several."""
         return self.keyring(grant.practice).create_shared(subject, patients)
 
-    def protect(self, grant: Grant, place: Place, key: SubjectKey, resource: dict[str, Any]) -> Protected:
+    def protect(
+        self,
+        grant: Grant,
+        place: Place,
+        key: SubjectKey,
+        resource: dict[str, Any],
+        patients: Sequence[str] = (),
+    ) -> Protected:
         """Take out of a valid resource what identifies, and seal it.
+
+        Args:
+            grant: For writing.
+            place: Where it will lie.
+            key: Of its subject.
+            resource: Valid FHIR JSON.
+            patients: Those in whose compartments it lies and who are there already.
 
         Raises:
             GrantMismatch: The grant is not for writing here.
+            AccessDenied: The grant does not cover an element of it.
             KeyUnavailable: No key, no write.
         """
         now = self._clock()
         if grant.action not in _WRITING or place.practice != grant.practice:
             msg = "the grant is not for writing here"
             raise GrantMismatch(msg)
-        grant.require(grant.action, None if grant.patients is None else place.subject, now)
+        for patient in patients or (() if grant.patients is None else (place.subject,)):
+            grant.require(grant.action, patient, now)
+        grant.require_action(grant.action, now)
         protected = self._unlocked(grant.practice)[1].protect(resource, place, key, now.date())
-        if not protected.elements <= grant.clear:
-            msg = "your role may not write every element that this resource holds"
-            raise AccessDenied(msg)
+        self._require_clear(
+            grant, protected.elements, patients, "write every element that this resource holds"
+        )
         return protected
 
     def keep(self, grant: Grant, resource: dict[str, Any]) -> Protected | None:
@@ -176,9 +195,18 @@ class Vault:
         Raises:
             AccessDenied: The stored version holds elements that the role may not write.
         """
-        if not document.elements <= grant.clear:
-            msg = "your role may not replace or delete every element that this resource holds"
-            raise AccessDenied(msg)
+        what = "replace or delete every element that this resource holds"
+        self._require_clear(grant, document.elements, document.patients, what)
+
+    @staticmethod
+    def _require_clear(
+        grant: Grant, elements: frozenset[Element], patients: Sequence[str], what: str
+    ) -> None:
+        for element in elements:
+            if grant.form(element, patients) is not Form.CLEAR:
+                if isinstance(grant.explain(element, patients), NoRelationship):
+                    raise NoRelationship(f"no relationship to the patient lets you {what}")
+                raise AccessDenied(f"your role may not {what}")
 
     def written(self, grant: Grant, documents: Iterable[tuple[Document, bytes]]) -> None:
         """Journal writes, in the caller's transaction: (document, SHA-256 of its body).
@@ -233,14 +261,17 @@ class Vault:
                 raise GrantMismatch(msg)
             for patient in document.exposed:
                 grant.require(grant.action, patient, now)
-        forms = {e: grant.form(e) for e in elements}
-        clear = frozenset(e for e, form in forms.items() if form is Form.CLEAR)
-        masked = frozenset(e for e, form in forms.items() if form is Form.MASKED)
-        paid = self._pay(grant, operation, documents, clear, masked, now)
+        # Patients differ: one is this person's business, another has asked for a restriction.
+        forms = {
+            whose: {e: grant.form(e, whose) for e in elements} for whose in {d.patients for d in documents}
+        }
+        shown = [{e: forms[d.patients][e] for e in d.elements & elements} for d in documents]
+        shown = [{e: form for e, form in what.items() if form in _SHOWN} for what in shown]
+        paid = self._pay(grant, operation, documents, shown, now)
         keys = self.keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})
         return [
-            self._open(grant, d, clear if i < paid else _NONE, masked if i < paid else _NONE, keys)
-            for i, d in enumerate(documents)
+            self._open(grant, d, what if i < paid else {}, keys)
+            for i, (d, what) in enumerate(zip(documents, shown, strict=True))
         ]
 
     def _pay(
@@ -248,18 +279,10 @@ class Vault:
         grant: Grant,
         operation: Operation,
         documents: Sequence[Document],
-        clear: frozenset[Element],
-        masked: frozenset[Element],
+        shown: Sequence[dict[Element, Form]],
         now: datetime,
     ) -> int:
         """Charge the budget and write the journal; return how many documents, in order, are paid."""
-        shown = [
-            {
-                **dict.fromkeys(d.elements & clear, Form.CLEAR),
-                **dict.fromkeys(d.elements & masked, Form.MASKED),
-            }
-            for d in documents
-        ]
         if not any(shown):
             pulse.recheck(grant)
             return len(documents)
@@ -334,11 +357,11 @@ class Vault:
         self,
         grant: Grant,
         d: Document,
-        clear: frozenset[Element],
-        masked: frozenset[Element],
+        shown: Mapping[Element, Form],
         keys: Keys,
     ) -> Revealed:
         """Open a seal, also where nothing of it is asked for: what is shown is what was stored."""
+        clear = frozenset(e for e, form in shown.items() if form is Form.CLEAR)
         protector = self._unlocked(grant.practice)[1]
         if not d.seal:
             if protector.sealed_type(d.place.type) or d.elements or d.place.subject:
@@ -346,7 +369,7 @@ class Vault:
                 raise Damaged(msg)
             return Revealed(json.parse(d.body), frozenset(), frozenset())
         key = keys.get(d.place.subject) or self.keyring(grant.practice).subject(d.place.subject)
-        revealed = protector.reveal(d.body, d.seal, d.place, key, d.elements & clear, d.elements & masked)
+        revealed = protector.reveal(d.body, d.seal, d.place, key, clear, frozenset(shown) - clear)
         # The row says whose it is and what is in its seal, and was believed when it was paid for.
         shared = d.place.subject == d.place.id and d.place.type != "Patient"
         whose = owners(self._plan.policy, revealed.resource) if shared else (d.place.subject,)

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from confide.access import keys, networks
-from confide.access.decide import Actor, Grant, act_as_client, decide
+from confide.access.decide import Actor, Grant, act_as_client
 from confide.access.models import AccessToken
 from confide.access.roles import Action, Purpose
 from confide.audit.journal import refusal_for
@@ -83,8 +83,7 @@ class Exchange:
         self.action = action
         made = self._grants.get(action)
         if made is None:
-            now = self.system.clock()
-            made = self._grants[action] = decide(self.actor, action, self.purpose, None, Element, now)
+            made = self._grants[action] = self.system.decide(self.actor, action, self.purpose, None, Element)
         return made
 
     def body(self) -> Any:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import StrEnum
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -18,8 +19,8 @@ from django.views.decorators.http import require_GET
 
 from confide.access import glass
 from confide.access.charges import Operation
-from confide.access.decide import decide
-from confide.access.roles import Action, Purpose
+from confide.access.decide import Grant
+from confide.access.roles import Action, Form, Purpose
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
 from confide.records.rows import View
@@ -58,6 +59,14 @@ class Person:
     sex: str
 
 
+class Closed(StrEnum):
+    """Why a chart stays covered, other than by role and budget."""
+
+    UNRELATED = "unrelated"
+    OWN = "own"
+    RESTRICTED = "restricted"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document of the chart, its text under the veil."""
@@ -72,6 +81,7 @@ class Chart:
 
     person: Person
     clinical: bool
+    closed: Closed | None
     unpaid: bool
     covered: bool
     identity: list[Veiled]
@@ -99,13 +109,13 @@ def chart(request: HttpRequest, visitor: Visitor, patient: str) -> HttpResponse:
     if until is not None:
         visitor = replace(visitor, purpose=Purpose.BTG)
     try:
-        views = read(visitor, patient)
+        grant, views = read(visitor, patient)
     except AccessDenied as problem:
         if until is not None or not visitor.breaks_glass:
             raise
         context = {"trouble": troubles.explain(problem), "glass": patient}
         return show(request, visitor, "pages/trouble.html", context, status=403)
-    page = assemble(visitor, views)
+    page = assemble(visitor, grant, views)
     context = {
         "chart": page,
         "minutes": minutes_left(until, now) if until else 0,
@@ -114,7 +124,7 @@ def chart(request: HttpRequest, visitor: Visitor, patient: str) -> HttpResponse:
     return show(request, visitor, "pages/chart.html", context)
 
 
-def read(visitor: Visitor, patient: str) -> list[View]:
+def read(visitor: Visitor, patient: str) -> tuple[Grant, list[View]]:
     """Open of a chart what the visitor's page opens by itself; the Patient comes first."""
     practice = visitor.actor.practice
     first = compartment.patient_row(practice, patient)
@@ -123,27 +133,26 @@ def read(visitor: Visitor, patient: str) -> list[View]:
         rows = [row for row in rows if row.patients.split() == [patient]]
     elements = _CLINICAL if visitor.treats else _IDENTITY
     owners = compartment.owners(rows, patient)
-    grant = decide(visitor.actor, Action.READ, visitor.purpose, owners, elements, system().clock())
+    grant = system().decide(visitor.actor, Action.READ, visitor.purpose, owners, elements)
     if visitor.treats:
-        return system().charts.views(grant, [first, *rows], elements, Operation.CHART)
+        return grant, system().charts.views(grant, [first, *rows], elements, Operation.CHART)
     # Names inside other resources are not worth an exposure to those who only need the banner.
     views = system().charts.views(grant, [first], elements, Operation.CHART)
-    return [*views, *system().charts.views(grant, rows, frozenset())]
+    return grant, [*views, *system().charts.views(grant, rows, frozenset())]
 
 
-def assemble(visitor: Visitor, views: Sequence[View]) -> Chart:
+def assemble(visitor: Visitor, grant: Grant, views: Sequence[View]) -> Chart:
     """Lay out a chart from what was opened of it."""
     now = system().clock()
     patient = views[0]
     policy = system().vault.plan.policy
     names = compartment.names(visitor, [v.body for v in views if v.body])
-    grantable = _CLINICAL if visitor.treats else _IDENTITY
-    unpaid = any(v.hidden & grantable for v in (views if visitor.treats else views[:1])) and visitor.finds
     page = Chart(
         person=_person(patient, now.date()),
         clinical=visitor.treats,
-        unpaid=unpaid,
-        covered=any(v.hidden & grantable for v in views),
+        closed=_closed(grant, patient.id),
+        unpaid=any(_unpaid(grant, v) for v in (views if visitor.treats else views[:1])),
+        covered=any(v.hidden & (_CLINICAL if visitor.treats else _IDENTITY) for v in views),
         identity=[*identity.of_patient(visitor, patient, policy), *_relatives(visitor, views)],
         coverage=_coverage(visitor, views, names),
     )
@@ -162,6 +171,22 @@ def assemble(visitor: Visitor, views: Sequence[View]) -> Chart:
     page.immunizations = sections.immunizations(views)
     page.documents = _documents(visitor, views, names)
     return page
+
+
+def _unpaid(grant: Grant, view: View) -> bool:
+    """Whether something that was granted clear is covered, because the budget did not pay for it."""
+    whose = view.patients or (view.id,)
+    return any(grant.form(element, whose) is Form.CLEAR for element in view.hidden)
+
+
+def _closed(grant: Grant, patient: str) -> Closed | None:
+    """Why a chart stays covered, wholly or in part; None where nothing but budget and role covers it."""
+    relation = grant.relations.get(patient)
+    if relation is not None and not relation.kinds:
+        return Closed.UNRELATED
+    if relation is not None and relation.own:
+        return Closed.OWN
+    return Closed.RESTRICTED if patient in grant.kept else None
 
 
 def _person(view: View, today: date) -> Person:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from confide.access.decide import decide
 from confide.access.roles import Action
 from confide.errors import Unknown
 from confide.records import terms
@@ -66,7 +65,7 @@ def names(visitor: Visitor, bodies: Iterable[Mapping[str, Any]]) -> dict[str, st
             ids.append(parse_id(target.split("/")[1]))
         except Unknown:
             continue
-    grant = decide(visitor.actor, Action.READ, visitor.usual, None, (), system().clock())
+    grant = system().decide(visitor.actor, Action.READ, visitor.usual, None, ())
     found = list(
         some(Resource.objects.filter(practice=visitor.actor.practice, type__in=_NAMED, deleted=False), ids)
     )

@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from confide.access import attempts
-from confide.access.decide import decide
 from confide.access.factors import Factor
 from confide.access.ladder import Rule, Rung
 from confide.access.roles import Action, Role
@@ -135,7 +134,7 @@ def entrances(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         raise AccessDenied("the journal is for the privacy officer")
     actor, before = request.GET.get("actor", ""), page_number(request.GET.get("before", ""))
     now = system().clock()
-    grant = decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, (), now)
+    grant = system().decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, ())
     lines = read_entrances(system().journal, grant, now, actor=actor or None, before=before)
     newest = lines if not (actor or before) else read_entrances(system().journal, grant, now)
     comings, more = _comings(lines)

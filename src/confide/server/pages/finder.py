@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from confide.access.decide import decide
 from confide.access.roles import Action
 from confide.protect.elements import Element
 from confide.records.finder import MOST_SHOWN
@@ -47,8 +46,7 @@ def find(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """Answer what is in the box."""
     pace.keep(visitor.actor)
     text = request.POST.get("q", "")
-    now = system().clock()
-    grant = decide(visitor.actor, Action.SEARCH, visitor.purpose, None, Element, now)
+    grant = system().decide(visitor.actor, Action.SEARCH, visitor.purpose, None, Element)
     finding = system().finder.find(grant, text, typing="typing" in request.POST)
     hits = [_hit(view) for view in finding.views]
     context = {

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from confide.access import reach
-from confide.access.decide import Grant, decide
+from confide.access.decide import Grant
 from confide.access.models import Account, Client, Membership
 from confide.access.roles import Action, Form, Purpose, Role
 from confide.audit import reach as admissions
@@ -136,7 +136,7 @@ def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     if patient:
         parse_id(patient)
     now = system().clock()
-    grant = decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, (), now)
+    grant = system().decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, ())
     before = page_number(request.GET.get("before", ""))
     about, by = patient or None, actor or None
     lines = system().journal.read(
@@ -249,7 +249,7 @@ def stand_ins(visitor: Visitor, patients: Iterable[str]) -> dict[str, str]:
         except Unknown:
             continue
     try:
-        grant = decide(visitor.actor, Action.READ, visitor.purpose, None, {Element.NAME}, system().clock())
+        grant = system().decide(visitor.actor, Action.READ, visitor.purpose, None, {Element.NAME})
         rows = Resource.objects.filter(practice=visitor.actor.practice, type="Patient", deleted=False)
         views = system().charts.views(grant, list(some(rows, ids)), frozenset())
     except ConfideError:

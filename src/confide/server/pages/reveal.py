@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from confide.access.charges import Operation
-from confide.access.decide import Grant, decide
+from confide.access.decide import Grant
 from confide.access.roles import Action, Form, Purpose
-from confide.errors import AccessDenied, BudgetSpent, Invalid
+from confide.errors import BudgetSpent, Invalid
 from confide.protect.elements import CATALOGUE, Element
 from confide.records.models import Resource
 from confide.records.rows import View
@@ -80,16 +80,18 @@ def uncover(visitor: Visitor, patient: str, asked: Asked) -> Shown:
     """Decide, pay, record and open.
 
     Raises:
-        AccessDenied: The role does not uncover that element for that purpose.
+        AccessDenied: The role does not uncover that element for that purpose; nothing makes the patient this
+            person's business; or the patient has restricted it.
+        StepUpNeeded: The element asks for a fresh proof of a second factor.
         BudgetSpent: The budget does not cover it; nothing was opened.
         Unknown: There is no such resource in this patient's chart.
     """
     rows = _rows(visitor.actor.practice, patient, asked)
     owners = compartment.owners(rows, patient)
-    grant = decide(visitor.actor, Action.REVEAL, asked.purpose, owners, {asked.element}, system().clock())
+    grant = system().decide(visitor.actor, Action.REVEAL, asked.purpose, owners, {asked.element})
     form = grant.form(asked.element)
     if form not in {Form.CLEAR, Form.MASKED}:
-        raise AccessDenied("this role does not uncover that element for that purpose")
+        raise grant.explain(asked.element, sorted(owners))
     views = system().charts.views(grant, rows, frozenset({asked.element}), Operation.REVEAL)
     _refuse_unpaid(grant, asked.element, views)
     covered = system().charts.views(grant, rows[:1], frozenset())[0].body if asked.id else None

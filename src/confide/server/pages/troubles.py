@@ -14,6 +14,8 @@ from confide.errors import (
     Gone,
     GrantExpired,
     Invalid,
+    NoRelationship,
+    PatientRestricted,
     Refused,
     StepUpNeeded,
     TooFast,
@@ -54,6 +56,24 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
             403,
             "This login was stopped while you worked, so nothing was shown or stored.",
             "All that you had saved is kept. The privacy officer or manager of your practice can let you in.",
+        ),
+    ),
+    (
+        NoRelationship,
+        Trouble(
+            403,
+            "Nothing makes this patient your work now, so nothing was uncovered.",
+            "An appointment within 30 days, a visit, or a care team or claim that names you opens it. One "
+            "that you made yourself opens only a little until 24 hours have passed; ask a colleague to book. "
+            "In an emergency, those who treat can break the glass.",
+        ),
+    ),
+    (
+        PatientRestricted,
+        Trouble(
+            403,
+            "The patient has asked that this be kept from that purpose, so nothing was uncovered.",
+            "Choose the purpose that it is really for. In an emergency, those who treat can break the glass.",
         ),
     ),
     (

@@ -1,0 +1,194 @@
+"""What the database says of an actor, and of the patients they ask about: one query, whatever is asked.
+
+A part that is a list comes as one column of JSON, which both databases make. Who adds a fact adds a column
+here and reads it in ``load``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connections, router
+from django.db.models import TextField
+from django.db.models.expressions import RawSQL
+
+from confide.access import glass, raises, reach
+from confide.access.actors import Actor, registered_elements
+from confide.access.memberships import OPENING
+from confide.access.models import Client, Membership
+from confide.access.relationships import MOST_ROWS, YEARS, Row
+from confide.access.roles import Purpose, Role
+from confide.access.ties import Relationship
+from confide.errors import AccessDenied
+from confide.protect.elements import Element
+
+RestrictionRow = tuple[str, str, str, int, str]
+"""Patient, elements, resource, version, and the sealed days in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decision is made from.
+
+    Attributes:
+        elements: What a client is registered for; None is no limit.
+        day_patients: The registered budget of a client, if it has one of its own.
+        day_units: The same in weighted units.
+        token_scopes: The recipients whose tokens a client may turn back.
+        raised: How many times the budget is raised, until ``raised_until``.
+        broken_until: Until when the glass is broken for all whom it is about; None where it is not.
+        practitioner: The Practitioner that a person is in the practice's records; empty if none.
+        relationships: Of each patient asked about, their newest rows.
+        restrictions: Of the patients asked about, or of the whole practice, for this purpose.
+    """
+
+    elements: frozenset[Element] | None = None
+    day_patients: int | None = None
+    day_units: int | None = None
+    token_scopes: frozenset[str] = frozenset()
+    raised: int = 1
+    raised_until: datetime | None = None
+    broken_until: datetime | None = None
+    practitioner: str = ""
+    relationships: Mapping[str, list[Row]] = field(default_factory=dict)
+    restrictions: Mapping[str, list[RestrictionRow]] = field(default_factory=dict)
+
+
+def load(actor: Actor, purpose: Purpose, patients: Collection[str] | None, now: datetime) -> Facts:
+    """Read what a decision needs.
+
+    Args:
+        actor: Who asks.
+        purpose: Why.
+        patients: Whom it is about; None is any patient of the practice.
+        now: Aware UTC.
+
+    Raises:
+        AccessDenied: The account or client may not act here now.
+        DatabaseError: The facts cannot be read.
+    """
+    if actor.kind == "person":
+        return _load_person(actor, purpose, patients, now)
+    if actor.kind == "client":
+        return _load_client(actor, purpose, patients, now)
+    raise AccessDenied("the system acts by system_grant alone")
+
+
+def _load_person(actor: Actor, purpose: Purpose, patients: Collection[str] | None, now: datetime) -> Facts:
+    if actor.role in {Role.INTEGRATOR, Role.SYSTEM}:
+        raise AccessDenied("a person does not act in that role")
+    member = Membership.objects.filter(
+        account_id=actor.id,
+        practice_id=actor.practice,
+        role=actor.role,
+        active=True,
+        account__is_active=True,
+        account__frozen_at__isnull=True,
+    )
+    if actor.role in OPENING:
+        member = member.filter(approved_at__isnull=False)
+    row = member.values_list(
+        "practitioner",
+        *raises.columns(actor.owner, actor.practice, now),
+        _restrictions(actor.practice, purpose, patients),
+        _relationships(actor.practice, patients or (), now),
+        glass.column(actor, patients if purpose is Purpose.BTG else None, now),
+    ).first()
+    if row is None:
+        raise AccessDenied("the account is not an active member of this practice in that role")
+    practitioner, raised, until, restrictions, relationships, broken = row
+    return Facts(
+        raised=raised or 1,
+        raised_until=until,
+        broken_until=broken,
+        practitioner=practitioner,
+        relationships=_by_patient(relationships),
+        restrictions=_by_patient(restrictions),
+    )
+
+
+def _load_client(actor: Actor, purpose: Purpose, patients: Collection[str] | None, now: datetime) -> Facts:
+    if actor.role is not Role.INTEGRATOR:
+        raise AccessDenied("a client acts as an integrator")
+    row = (
+        Client.objects.filter(reach.inside(actor.practice), pk=actor.id, active=True, frozen_at__isnull=True)
+        .values_list(
+            "purpose",
+            "elements",
+            "day_patients",
+            "day_units",
+            "token_scopes",
+            *raises.columns(actor.owner, actor.practice, now),
+            _restrictions(actor.practice, purpose, patients),
+        )
+        .first()
+    )
+    if row is None:
+        raise AccessDenied("the client is not active in this practice")
+    registered, elements, day_patients, day_units, token_scopes, raised, until, restrictions = row
+    if registered != purpose:
+        raise AccessDenied("the client is registered for another purpose")
+    return Facts(
+        registered_elements(elements),
+        day_patients,
+        day_units,
+        frozenset(token_scopes),
+        raised or 1,
+        until,
+        restrictions=_by_patient(restrictions),
+    )
+
+
+# Columns that hold lists
+
+
+def _vendor() -> str:
+    return connections[router.db_for_read(Relationship)].vendor
+
+
+def _relationships(practice: str, patients: Collection[str], now: datetime) -> RawSQL:
+    """The newest rows of each of *patients*."""
+    text = _RELATIONSHIPS[_vendor()]
+    parameters = (practice, now.year - YEARS, json.dumps(list(patients)), MOST_ROWS)
+    return RawSQL(text, parameters, TextField())  # noqa: S611 - no value is in the text
+
+
+def _restrictions(practice: str, purpose: Purpose, patients: Collection[str] | None) -> RawSQL:
+    """What *patients*, or all of the practice, have kept from *purpose*."""
+    among, chosen = ("", ()) if patients is None else (_AMONG[_vendor()], (json.dumps(list(patients)),))
+    text = _RESTRICTIONS[_vendor()].format(among)
+    return RawSQL(text, (practice, purpose.value, *chosen), TextField())  # noqa: S611 - the same
+
+
+def _by_patient(column: str | None) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in json.loads(column) if column else ():
+        found.setdefault(row[0], []).append(tuple(row))
+    return found
+
+
+_AMONG: Final = {
+    "sqlite": "AND patient IN (SELECT value FROM json_each(%s))",
+    "postgresql": "AND patient IN (SELECT json_array_elements_text(%s::json))",
+}
+_NEWEST: Final = """
+FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY patient ORDER BY year DESC, made DESC, id DESC) AS place
+  FROM access_relationship WHERE practice = %s AND year >= %s {}) AS newest WHERE place <= %s)"""
+_RELATIONSHIPS: Final = {
+    "sqlite": "(SELECT json_group_array(json_array("
+    "patient, kind, resource, version, people, year, owner, made, hex(days)))"
+    + _NEWEST.format(_AMONG["sqlite"]),
+    "postgresql": "(SELECT json_agg(json_build_array("
+    "patient, kind, resource, version, people, year, owner, made, encode(days, 'hex')))::text"
+    + _NEWEST.format(_AMONG["postgresql"]),
+}
+_RESTRICTIONS: Final = {
+    "sqlite": "(SELECT json_group_array(json_array(patient, elements, resource, version, hex(days)))"
+    " FROM access_restriction WHERE practice = %s AND purpose = %s {})",
+    "postgresql": "(SELECT json_agg(json_build_array(patient, elements, resource, version,"
+    " encode(days, 'hex')))::text FROM access_restriction WHERE practice = %s AND purpose = %s {})",
+}
