@@ -15,13 +15,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from confide.cipher.alphabet import Alphabet, Codes
-from confide.cipher.columns.chunks import permute
 from confide.cipher.columns.forms import Numbers, Plain, Strings
 from confide.cipher.columns.halves import MAX_BYTES
+from confide.cipher.columns.shares import permute
 from confide.cipher.ff1 import FF1, MAX_LENGTH, MIN_DOMAIN, lengths
 from confide.errors import AlphabetMismatch, DomainTooSmall, Invalid
 
@@ -38,7 +37,7 @@ FEWEST: Final = 16
 class FF1Columns:
     """FF1 under one key and radix, over columns. Holds no state between calls, so threads may share one."""
 
-    __slots__ = ("_aes", "_plain", "_scalar", "radix")
+    __slots__ = ("_key", "_plain", "_scalar", "radix")
 
     def __init__(self, key: bytes, radix: int) -> None:
         """Take the key and the radix.
@@ -51,7 +50,7 @@ class FF1Columns:
             Invalid: The key has another length, or the radix is out of range.
         """
         self._scalar = FF1(key, radix)
-        self._aes = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - see FF1
+        self._key = bytes(key)
         self.radix = self._scalar.radix
         self._plain = Plain(self.radix)
 
@@ -181,7 +180,7 @@ class FF1Columns:
             for row in range(strings.rows):
                 strings.put(row, run(strings.one(row), tweaks[row % len(tweaks)].tobytes()))
         else:
-            permute(self._aes, self.radix, strings, tweaks, threads, inverse=inverse)
+            permute(self._key, self.radix, strings, tweaks, threads, inverse=inverse)
         return strings.out
 
     def _numbers(
@@ -193,7 +192,7 @@ class FF1Columns:
             if self._is_too_small(form.n):
                 form.check()
                 raise self._too_small(form.n)
-            permute(self._aes, self.radix, form, tweaks, threads, inverse=inverse)
+            permute(self._key, self.radix, form, tweaks, threads, inverse=inverse)
         return form.out
 
     def _is_too_small(self, n: int) -> bool:

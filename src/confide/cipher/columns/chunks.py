@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from confide.cipher.columns.digits import Reader
-from confide.cipher.columns.halves import MAX_BYTES, Halves
+from confide.cipher.columns.halves import MAX_BYTES, Halves, Number
 from confide.cipher.columns.limbs import Limbs, split
 from confide.cipher.columns.prf import PRF
+from confide.cipher.columns.worker import Column
 from confide.cipher.ff1 import lengths
 
 CHUNK: Final = 1 << 16
@@ -56,7 +57,8 @@ class Space:
         narrow = prf.b <= MAX_BYTES
         self.rounds = (Halves if narrow else Limbs)(prf, radix, u, v, rows)
         sizes = ([u], [v]) if narrow else (split(radix, u), split(radix, v))
-        self.halves = tuple([np.empty(rows, np.uint64) for _ in half] for half in sizes)
+        A, B = ([np.empty(rows, np.uint64) for _ in half] for half in sizes)
+        self.halves: tuple[Number, Number] = A, B
         self.rows = rows
         self.scratch = [np.empty(rows, np.uint64) for _ in range(3)]
         self._shape = (radix, rows, n)
@@ -80,49 +82,76 @@ def _columns(end: int, sizes: list[int]) -> Iterator[tuple[int, int]]:
         end -= size
 
 
-def permute(
-    aes: Cipher[Any], radix: int, form: Form, tweaks: NDArray[np.uint8], threads: int, *, inverse: bool
-) -> None:
-    """Take the column through the rounds, all rows, on as many threads as are asked for and worth it.
+class Passage:
+    """One column on its way through the rounds.
 
-    NumPy and ``cryptography`` work without holding the interpreter, so threads are enough for the cores.
-
-    Args:
-        aes: AES under the key, in ECB.
-        radix: 2 to 65,536.
-        form: The column, at least one row; it takes the results too.
+    Attributes:
+        form: The column; it takes the results too.
         tweaks: (1, t) for all rows, or (rows, t).
-        threads: How many, at most.
-        inverse: Decrypt.
+        most: Rows of a chunk.
     """
-    rows, t = form.rows, tweaks.shape[1]
-    b, _ = lengths(radix, form.n - form.n // 2)
-    # Chunks are of one size but for the last, and as many for each thread as for another.
-    threads = max(1, min(threads, -(-rows // LEAST)))
-    chunks = -(-rows // (CHUNK if b <= MAX_BYTES else CHUNK_OF_LIMBS))
-    size = -(-rows // (-(-chunks // threads) * threads))
-    waiting = deque(range(0, rows, size))
 
-    def work() -> None:
-        space: Space | None = None
-        while True:
-            try:
-                start = waiting.popleft()
-            except IndexError:
-                return
-            chunk = slice(start, min(start + size, rows))
-            count = chunk.stop - start
-            if space is None or space.rows != count:
-                space = Space(aes, radix, form.n, t, count)
-            form.load(chunk, space)
-            space.rounds.begin(tweaks if len(tweaks) == 1 else tweaks[chunk])
-            run = space.rounds.decrypt if inverse else space.rounds.encrypt
-            space.halves = run(*space.halves)
-            form.store(chunk, space)
+    def __init__(
+        self, key: bytes, radix: int, form: Form, tweaks: NDArray[np.uint8], *, inverse: bool
+    ) -> None:
+        """Take the column.
 
-    if threads == 1:
-        work()
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for one in [pool.submit(work) for _ in range(threads)]:
-            one.result()
+        Args:
+            key: Of AES.
+            radix: 2 to 65,536.
+            form: At least one row.
+            tweaks: As above.
+            inverse: Decrypt.
+        """
+        self.form, self.tweaks = form, tweaks
+        self._key, self._radix, self._inverse = key, radix, inverse
+        self._aes = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - see FF1
+        b, _ = lengths(radix, form.n - form.n // 2)
+        self.most = CHUNK if b <= MAX_BYTES else CHUNK_OF_LIMBS
+
+    def space(self, rows: int) -> Space:
+        """Work space for chunks of this column."""
+        return Space(self._aes, self._radix, self.form.n, self.tweaks.shape[1], rows)
+
+    def do(self, chunk: slice, space: Space) -> None:
+        """Take the rows of one chunk through the rounds, in a space for as many."""
+        self.form.load(chunk, space)
+        space.rounds.begin(self.tweaks if len(self.tweaks) == 1 else self.tweaks[chunk])
+        run = space.rounds.decrypt if self._inverse else space.rounds.encrypt
+        space.halves = run(*space.halves)
+        self.form.store(chunk, space)
+
+    def run(self, threads: int) -> None:
+        """Do all chunks in this process. Threads wait for each other, but they are there at once."""
+        rows = self.form.rows
+        threads = max(1, min(threads, -(-rows // LEAST)))
+        # As many chunks for each thread as for another
+        waiting = cut(rows, -(-rows // (-(-rows // self.most // threads) * threads)))
+
+        def work() -> None:
+            space: Space | None = None
+            while True:
+                try:
+                    chunk = waiting.popleft()
+                except IndexError:
+                    return
+                if space is None or space.rows != chunk.stop - chunk.start:
+                    space = self.space(chunk.stop - chunk.start)
+                self.do(chunk, space)
+
+        if threads == 1:
+            work()
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for one in [pool.submit(work) for _ in range(threads)]:
+                one.result()
+
+    def describe(self, rows: int) -> Column:
+        """Say what another process must know to do chunks of *rows* rows."""
+        tweak = self.tweaks[0].tobytes() if len(self.tweaks) == 1 else None
+        return Column(self._key, self._radix, self.form.n, self.tweaks.shape[1], rows, self._inverse, tweak)
+
+
+def cut(rows: int, size: int) -> deque[slice]:
+    """Chunks of one size, but for the last."""
+    return deque(slice(start, min(start + size, rows)) for start in range(0, rows, size))
