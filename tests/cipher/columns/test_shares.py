@@ -97,8 +97,8 @@ def test_numbers_and_text(lent):
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_one_that_dies_or_stops_takes_no_row_along(end, monkeypatch, lent):
     ff1, plain, dying = FF1Columns(KEY, 10), numbers(), be_there()
+    lend, patience = Process.lend, shares.PATIENCE
     monkeypatch.setattr(shares, "PATIENCE", 0.2)
-    lend = Process.lend
 
     def lend_and_end(self, slot, chunk):
         lend(self, slot, chunk)
@@ -109,6 +109,7 @@ def test_one_that_dies_or_stops_takes_no_row_along(end, monkeypatch, lent):
     assert np.array_equal(ff1.encrypt_numbers(plain, 9, b"t", threads=2), expected)
     assert lent
     monkeypatch.setattr(Process, "lend", lend)
+    monkeypatch.setattr(shares, "PATIENCE", patience)
     other = be_there()
     assert other.id != dying.id
     assert np.array_equal(ff1.encrypt_numbers(plain, 9, b"t", threads=2), expected)
