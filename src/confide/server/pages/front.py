@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from confide.access.models import Account
+from confide.access.models import Account, Membership
 from confide.access.roles import Role
 from confide.server.pages.visitor import MEMBERSHIP, ROLE_LABELS, Visitor, memberships, show, staff
 
@@ -36,5 +36,10 @@ def choose(request: HttpRequest) -> HttpResponse:
             request.session.cycle_key()
             request.session[MEMBERSHIP] = chosen.pk
             return redirect("pages:front")
+    waits = Membership.objects.filter(account=request.user, active=True).exists() and not rows
     choices = [(m.pk, m.practice.name, ROLE_LABELS[Role(m.role)]) for m in rows]
-    return render(request, "pages/choose.html", {"choices": choices, "now": request.session.get(MEMBERSHIP)})
+    return render(
+        request,
+        "pages/choose.html",
+        {"choices": choices, "waits": waits, "now": request.session.get(MEMBERSHIP)},
+    )
