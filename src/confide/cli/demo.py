@@ -263,7 +263,8 @@ def _welcome(scene: stage.Stage, folder: Path, url: str, asked: int) -> None:
     )
     show.line()
     where = "" if folder == Path("demo-data").absolute() else f" --data {folder}"
-    show.line(f"  the code of the second step:  confide demo{where} --code USERNAME")
+    ours = sys.argv[0] if Path(sys.argv[0]).name == "confide" else "confide"
+    show.line(f"  the code of the second step:  {ours} demo{where} --code USERNAME")
     show.line()
     show.line(f"  search for  {stage.somebody(scene)}")
     show.line()
