@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -139,9 +140,65 @@ def test_the_log_says_nothing_of_what_was_asked(lab: Any, tmp_path: Path) -> Non
 def test_behind_a_proxy_that_does_tls(lab: Any) -> None:
     with processes.server(CONFIDE_PLAIN_HTTP="false") as (address, _):
         connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
-        for headers, status in (({"X-Forwarded-Proto": "https"}, 200), ({}, 301)):
+        for headers, status in (({"X-Forwarded-Proto": "https"}, 200), ({}, 403)):
             connection.request("GET", "/fhir/R4/.well-known/smart-configuration", headers=headers)
             response = connection.getresponse()
-            assert (response.status, response.read()[:2]) == (status, b'{"' if status == 200 else b"")
+            assert (response.status, response.read()[:2]) == (status, b'{"')
             assert ("Strict-Transport-Security" in response.headers) == (status == 200)
         connection.close()
+
+
+def ask(address: str, raw: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """Send bytes as they are; return the first line, the headers and the rest."""
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 20) as line:
+        line.sendall(raw)
+        answer = b""
+        while piece := line.recv(65536):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *rest = head.split(b"\r\n")
+    pairs = (each.partition(b": ") for each in rest)
+    return first, {name.lower(): value for name, _, value in pairs}, body
+
+
+def test_the_web_server_itself_is_discreet(live: str) -> None:
+    """Whoever answers, a view, Django or the web server: the same headers, no name, no directory, no echo."""
+    close = b"\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Secret: Quernheim\r\n\r\n"
+    for line, status in (
+        (b"GET /sign-in HTTP/1.1", b"200"),
+        (b"GET /static/confide/confide.css HTTP/1.1", b"200"),
+        (b"GET /static/confide/ HTTP/1.1", b"404"),
+        (b"GET /static/../settings.py HTTP/1.1", b"404"),
+        (b"GET /.git/config HTTP/1.1", b"404"),
+        (b"TRACE / HTTP/1.1", b"405"),
+        (b"GET /fhir/R4/metadata HTTP/1.1", b"200"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1", b"414"),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5", b"400"),
+        (b"Quernheim HTTP/1.1", b"400"),
+    ):
+        first, headers, body = ask(live, line + close)
+        assert first.split()[1] == status, (line[:40], first)
+        assert b"server" not in headers, line[:40]
+        assert b"default-src 'none'" in headers[b"content-security-policy"]
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        assert headers[b"referrer-policy"] == b"same-origin"
+        assert line.startswith(b"GET /static/confide/confide.css") or headers[b"cache-control"] == b"no-store"
+        assert b"Quernheim" not in body
+        assert b"gunicorn" not in body + b"".join(headers.values())
+
+
+def test_over_tls_cookies_stay_with_this_host(lab: Any) -> None:
+    with processes.server(CONFIDE_PLAIN_HTTP="0", CONFIDE_PROXIES="127.0.0.1") as (address, _):
+        plain = b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        through = plain + b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+        first, headers, _ = ask(address, b"GET /sign-in HTTP/1.1" + through)
+        assert first.split()[1] == b"200"
+        assert headers[b"strict-transport-security"] == b"max-age=31536000; includeSubDomains"
+        cookie = headers[b"set-cookie"].decode().split("; ")
+        assert cookie[0].startswith("__Host-csrf=")
+        assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie)
+        assert not any(part.startswith("Domain") for part in cookie)
+        assert ask(address, b"GET /sign-in HTTP/1.1" + plain + b"\r\n")[0].split()[1] == b"301"
+        assert ask(address, b"GET /fhir/R4/metadata HTTP/1.1" + plain + b"\r\n")[0].split()[1] == b"403"
+        assert ask(address, b"GET /fhir/R4/metadata HTTP/1.1" + through)[0].split()[1] == b"200"

@@ -26,10 +26,12 @@ _log = logging.getLogger(__name__)
 FHIR = "/fhir/"
 OAUTH = "/oauth/"
 VAULT = "/vault/"
+OPENAPI = "/openapi.json"
 _TITLES = {
     400: "This request cannot be read",
     403: "You may not do this",
     404: "There is nothing here",
+    405: "That cannot be done here",
     409: "Somebody else was faster",
     410: "It was deleted",
     413: "This is too large",
@@ -38,13 +40,25 @@ _TITLES = {
 }
 _FAILED = "Something went wrong on our side"
 _KEPT = "Nothing was changed. If it happens again, tell whoever runs this server; the log says where."
-_KINDS = {400: "invalid", 403: "forbidden", 404: "not-found", 500: "exception", 503: "transient"}
-_CODES = {400: "invalid", 403: "refused", 404: "not-found", 503: "unavailable"}
+_KINDS = {
+    400: "invalid",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    500: "exception",
+    503: "transient",
+}
+_CODES = {400: "invalid", 403: "refused", 404: "not-found", 405: "not-supported", 503: "unavailable"}
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{}</title>'
     '<main><h1>{}</h1><p>{}</p><p><a href="/">Back to the first page</a></p></main></html>'
 )
+
+
+def is_for_programs(request: HttpRequest) -> bool:
+    """Tell whether an address is a program's: it shows a token in a header, and no cookie counts there."""
+    return request.path.startswith((FHIR, VAULT, OAUTH, OPENAPI))
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -115,6 +129,13 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
         403,
         "The page was open for too long. Go back, reload it, and try again; nothing was changed.",
     )
+
+
+def refuse_another_site(request: HttpRequest) -> HttpResponse:
+    """Answer what another site has caused."""
+    if request.path == resolve_url(settings.LOGIN_URL):
+        throttle.note_unasked(request)
+    return say(request, 403, "Another site has asked for this, and not you. Nothing was changed.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - as above

@@ -7,14 +7,11 @@ from collections.abc import Callable
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import resolve_url
 
 from confide.server import errors
+from confide.server.headers import HEADERS, LEAVING
 
-_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-_PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 # Django answers these itself, through the functions that urls.py names.
 _DJANGO = (Http404, PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
 
@@ -27,12 +24,13 @@ class Outermost:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
-        response.setdefault("Content-Security-Policy", _POLICY)
-        response.setdefault("Permissions-Policy", _PERMISSIONS)
-        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        if not request.path.startswith("/static/"):
+        for name, value in HEADERS.items():
+            response.setdefault(name, value)
+        if not request.path.startswith("/static/") or response.status_code >= 400:
             # What was uncovered is in no cache: not the browser's, not a proxy's.
             response["Cache-Control"] = "no-store"
+        if request.method == "POST" and request.path == resolve_url("account_logout"):
+            response["Clear-Site-Data"] = LEAVING
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

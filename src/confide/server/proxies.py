@@ -15,7 +15,8 @@ class Origin:
     """Sets ``REMOTE_ADDR`` to the last address in ``X-Forwarded-For`` that is not a named proxy's.
 
     A client may write anything into the header, but a proxy appends whom it heard it from: read from the end,
-    it is true as far as the proxies are ours.
+    it is true as far as the proxies are ours. The same proxies say with ``X-Forwarded-Proto`` whether the
+    request came to them over TLS.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -33,6 +34,8 @@ class Origin:
                 if not self._is_proxy(each):
                     break
             request.META["REMOTE_ADDR"] = here
+            if request.META.get("HTTP_X_FORWARDED_PROTO", "").strip().lower() == "https":
+                request.META["wsgi.url_scheme"] = "https"
         return self._get_response(request)
 
     def _is_proxy(self, text: str) -> bool:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -16,11 +17,13 @@ from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.http import errors as wrong
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from confide.errors import ConfideError
 from confide.server import logging as log
 from confide.server.config import Config
+from confide.server.headers import HEADERS
 
 _log = logging.getLogger(__name__)
 _GRACE = 20  # seconds for requests under way
@@ -46,6 +49,11 @@ class Quiet(Logger):  # type: ignore[misc] # gunicorn has no annotations
 class Worker(ThreadWorker):  # type: ignore[misc] # as above
     """Answers what is no HTTP itself: gunicorn would repeat the request in its answer."""
 
+    def init_process(self) -> None:
+        """Begin to work; what the server is made of is nobody's business."""
+        wsgi.Response.default_headers = _without_banner(wsgi.Response.default_headers)
+        super().init_process()
+
     def handle_error(self, _request: Any, client: Any, _address: Any, error: Exception) -> None:
         """Say what is wrong, and nothing of what came."""
         status, text = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), _FAILED)
@@ -54,9 +62,20 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
         issue = {"severity": "error", "code": "structure", "diagnostics": text}
         body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+        head += "Cache-Control: no-store\r\n"
         head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
         with suppress(OSError):
             util.write_nonblock(client, (head + body).encode())
+
+
+def _without_banner(make: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
+    """Gunicorn has no setting that leaves its name out of every answer."""
+
+    def made(response: Any) -> list[str]:
+        return [line for line in make(response) if not line.startswith("Server:")]
+
+    return made
 
 
 _FAILED = (500, "something went wrong on our side; nothing was changed")
@@ -131,6 +150,7 @@ def options(config: Config, workers: int, threads: int) -> dict[str, Any]:
         "timeout": 120,
         "keepalive": 5,
         "limit_request_line": _LONGEST_LINE,
+        "forwarder_headers": "",  # nobody names another address by a header
         "proc_name": "confide",
         "when_ready": _be_gentle,
         "post_worker_init": _start_worker,
