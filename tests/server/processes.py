@@ -40,14 +40,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(**environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(script: str = SERVE, /, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Start a server; yield its address and process; stop it by Ctrl-C."""
     port = free_port()
     setting = {
         "DATABASE_URL": url("default"), "KEYS_DATABASE_URL": url("keys"), "CONFIDE_PORT": str(port),
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-c", SERVE], env=os.environ | setting | environment)
+    process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | setting | environment)
     try:
         wait(port, process)
         yield f"http://127.0.0.1:{port}", process

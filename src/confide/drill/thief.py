@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from html import unescape
 from http.client import HTTPConnection, HTTPException
+from itertools import islice
 from threading import Lock, local
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -28,6 +29,7 @@ from confide.access.roles import Purpose
 
 THREADS: Final = 8
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
+_VOWELS: Final = "aeiou"
 _CHART: Final = re.compile(r'href="/patients/([0-9a-f-]{36})"')
 _HIDDEN: Final = re.compile(r'<span class="hit-name hatched"')
 _VEILED: Final = re.compile(
@@ -132,7 +134,7 @@ class Thief:
         Args:
             listed: People whose names and birth dates the thief has from elsewhere; patients, perhaps.
             strangers: People who are no patients here.
-            patience: Questions with which it spells names at most.
+            patience: Questions with which it spells names at most, and tries numbers.
             charts: Charts that it opens at most before it goes on asking, and afterwards.
 
         Returns:
@@ -141,8 +143,8 @@ class Thief:
         with ThreadPoolExecutor(THREADS) as threads:
             self._leaf(threads, patience)
             list(threads.map(self._open, sorted(self.loot.shown)[:charts]))
-            list(threads.map(self._bisect, self._names()))
-            list(threads.map(self.ask, self._numbers()))
+            list(threads.map(self._bisect, self._names()[: patience // 10]))
+            list(threads.map(self.ask, islice(self._numbers(), patience)))
             list(threads.map(self._compare, listed, strangers))
             list(threads.map(self._open, sorted(self.loot.shown)[:charts]))
         return self.loot
@@ -168,6 +170,7 @@ class Thief:
     def _leaf(self, threads: ThreadPoolExecutor, patience: int) -> None:
         """Spell every beginning of a name: what has many answers is spelled on."""
         waiting = [a + b for a in _ALPHABET for b in _ALPHABET]
+        waiting.sort(key=lambda pair: (pair[1] not in _VOWELS, pair))  # as most names begin
         left = patience
         while waiting and left > 0:
             some, waiting = waiting[:left], waiting[left:]
@@ -181,7 +184,7 @@ class Thief:
     def _names(self) -> list[str]:
         """Names that were shown, and such as were only said to be many's."""
         names = {text.partition("\0")[0] for text, told in self.loot.asked.items() if told.ids or told.many}
-        return sorted(names, key=len, reverse=True)[:200]
+        return sorted(names, key=len, reverse=True)
 
     def _bisect(self, name: str) -> None:
         """Find the birth date of whoever has a name, by the year, the month and the day."""
