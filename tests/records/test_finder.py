@@ -4,7 +4,7 @@ import pytest
 
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
-from confide.records.finder import parse
+from confide.records.finder import parse, without_unfinished
 from tests.practice import PATIENT, build, exposures, journal
 
 database = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -35,6 +35,32 @@ database = pytest.mark.django_db(transaction=True, databases=["default", "keys"]
 def test_what_is_typed_is_taken_apart(typed, names, dates, numbers):
     terms = parse(typed)
     assert (terms.names, terms.dates, terms.numbers) == (names, dates, numbers)
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("0", ""),
+        ("05/", ""),
+        ("05/04/196", ""),
+        ("05/04/1963", "05/04/1963"),
+        ("05/04/1963 zo", "05/04/1963 zo"),
+        ("zoe 4", "zoe"),
+        ("zoe 4 May 1963", "zoe 4 May 1963"),
+        ("4 Ma", "Ma"),
+        ("1963-05-0", ""),
+        ("1963-05-04", "1963-05-04"),
+        ("(555", ""),
+        ("(555) 010", ""),
+        ("(555) 010-4477", "(555) 010-4477"),
+        ("555010", "555010"),
+        ("E-0004711", "E-0004711"),
+        ("E-1", "E-1"),
+        ("", ""),
+    ],
+)
+def test_what_is_not_yet_a_date_or_number_is_not_asked(typed, asked):
+    assert without_unfinished(typed) == asked
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ _DATE = re.compile(
     r"|\d{1,2} [A-Za-z]{3,9} \d{4}|[A-Za-z]{3,9} \d{1,2},? \d{4})\b"
 )
 _PHONE = re.compile(r"(?:\+?1[ .-]?)?\(?\b\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}\b")
+_UNFINISHED_DATE = re.compile(r"\d{1,2}[/.]\d{0,2}(?:[/.]\d{0,3})?|\d{4}-\d{0,2}(?:-\d?)?").fullmatch
 _SHOWN = frozenset({Element.NAME, Element.BIRTH_DATE})
 
 
@@ -93,6 +94,19 @@ def _date(text: str) -> date | None:
     return None
 
 
+def without_unfinished(text: str) -> str:
+    """Leave out what is still being typed and cannot match anybody: the beginning of a date or a number."""
+    for match in (*_DATE.findall(text), *_PHONE.findall(text)):  # what is whole stays, whatever it looks like
+        text = text.replace(match, match.replace(" ", "\0"))
+    words_typed = [
+        word
+        for word in text.split(" ")
+        if any(c.isalpha() for c in word)
+        or (len(digits(word)) >= _FEWEST_CHARACTERS and not _UNFINISHED_DATE(word))
+    ]
+    return " ".join(words_typed).replace("\0", " ")
+
+
 class Finder:
     """Finds patients for people at a desk."""
 
@@ -113,7 +127,8 @@ class Finder:
             AccessDenied: The role does not find people by what identifies them.
             BudgetSpent: Too many questions within the hour were matched by nobody.
         """
-        terms = parse(text[:200])
+        text = text[:200].replace("\0", " ")
+        terms = parse(without_unfinished(text) if typing else text)
         if not len(terms):
             return Finding([], empty=True)
         if Element.NAME not in grant.clear or (terms.dates and Element.BIRTH_DATE not in grant.clear):
