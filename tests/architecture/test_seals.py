@@ -160,7 +160,7 @@ def test_what_opens_has_no_other_caller(name: str) -> None:
         ("telling.charge_in_order", ["_charges_of", "reserve"]),
         ("values.Values.tokenize", ["durable", "recheck", "charge_in_order", "write"]),
         ("door.Vault._pay", ["charge", "durable", "reserve", "_append"]),
-        ("door.Vault.asked", ["charge", "durable", "learn", "_append"]),
+        ("telling.learn", ["charge", "durable", "learn", "append"]),
         ("release.Release.begin", ["check", "write", "_Opener", "Opening"]),
         ("release.Release.check", ["grant", "require_runnable"]),
     ],

@@ -18,7 +18,7 @@ from confide.access.budget import Learned
 from confide.access.charges import Operation, charge
 from confide.access.decide import Grant
 from confide.access.roles import Action, Form
-from confide.audit.journal import Entry, Journal, Outcome, entry_for
+from confide.audit.journal import Entry, Journal, entry_for
 from confide.cipher.derive import digest, frame
 from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, NoRelationship
 from confide.fhir import json
@@ -29,7 +29,7 @@ from confide.protect.keystore import DataKeys, KeyUse
 from confide.protect.kms import Kms
 from confide.protect.owners import owners
 from confide.protect.plan import Plan
-from confide.vault.telling import durable
+from confide.vault.telling import durable, learn
 
 Clock = Callable[[], datetime]
 Keys = Mapping[str, SubjectKey]
@@ -315,38 +315,8 @@ class Vault:
         matched: Sequence[str],
         fixed: Sequence[str] = (),
     ) -> Learned:
-        """Charge for what is learned by asking.
-
-        Args:
-            grant: For searching; must show what is asked by in clear.
-            operation: How it is asked.
-            elements: By what; at least one.
-            matched: Who matches, in the order in which they are paid for.
-            fixed: Of whom a "no" would tell something, too.
-
-        Returns:
-            Of whom the answer may speak.
-
-        Raises:
-            AccessDenied: The grant does not show everything that is asked by.
-            BudgetSpent: Too many questions within the hour were matched by nobody.
-            GrantMismatch, GrantExpired: The grant is not for this.
-            JournalUnavailable: The journal cannot be written; nothing was told.
-        """
-        now = self._clock()
-        if not elements <= grant.clear:
-            msg = "asking by this is for those who may see it"
-            raise AccessDenied(msg)
-        charges = charge(operation, asked=sorted(elements), matched=matched, fixed=fixed)
-        for patient, _, _ in charges:
-            grant.require(grant.action, patient, now)
-        what = dict.fromkeys(sorted(elements), Form.SEARCHED)
-        with durable():
-            learned = budget.learn(grant, charges, elements, now)
-            about = [p for p in dict.fromkeys([*matched, *fixed]) if p in learned.paid]
-            entries = [entry_for(grant, now, patient=p, elements=what) for p in about]
-            self._append(entries or [entry_for(grant, now, elements=what, outcome=Outcome.MINOR_FAILURE)])
-        return learned
+        """Charge for what is learned by asking; see `telling.learn`."""
+        return learn(self._journal, grant, operation, self._clock(), elements, matched, fixed)
 
     def _append(self, entries: Iterable[Entry]) -> None:
         listed = list(entries)

@@ -12,12 +12,13 @@ from typing import TypeVar
 from django.db import DatabaseError, transaction
 
 from confide.access import budget, pulse
+from confide.access.budget import Learned
 from confide.access.charges import Operation, charge
 from confide.access.decide import Grant
 from confide.access.exposure import Charge
 from confide.access.roles import Form
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
-from confide.errors import BudgetSpent, ConfideError, JournalUnavailable, Refused, Unknown
+from confide.errors import AccessDenied, BudgetSpent, ConfideError, JournalUnavailable, Refused, Unknown
 from confide.protect.elements import Element
 
 TOKEN = "Token"  # noqa: S105 - what the journal calls one
@@ -182,3 +183,46 @@ def write(
         entries.append(entry_for(grant, now, elements=refused, outcome=Outcome.MINOR_FAILURE))
     if entries:
         journal.append(entries)
+
+
+def learn(
+    journal: Journal,
+    grant: Grant,
+    operation: Operation,
+    now: datetime,
+    elements: frozenset[Element],
+    matched: Sequence[str],
+    fixed: Sequence[str],
+) -> Learned:
+    """Charge for what is learned by asking.
+
+    Args:
+        journal: Where it is written.
+        grant: For searching; must show what is asked by in clear.
+        operation: How it is asked.
+        now: Aware UTC.
+        elements: By what; at least one.
+        matched: Who matches, in the order in which they are paid for.
+        fixed: Of whom a "no" would tell something, too.
+
+    Returns:
+        Of whom the answer may speak.
+
+    Raises:
+        AccessDenied: The grant does not show everything that is asked by.
+        BudgetSpent: Too many questions within the hour were matched by nobody.
+        GrantMismatch, GrantExpired: The grant is not for this.
+        JournalUnavailable: The journal cannot be written; nothing was told.
+    """
+    if not elements <= grant.clear:
+        raise AccessDenied("asking by this is for those who may see it")
+    charges = charge(operation, asked=sorted(elements), matched=matched, fixed=fixed)
+    for patient, _, _ in charges:
+        grant.require(grant.action, patient, now)
+    what = dict.fromkeys(sorted(elements), Form.SEARCHED)
+    with durable():
+        learned = budget.learn(grant, charges, elements, now)
+        about = [p for p in dict.fromkeys([*matched, *fixed]) if p in learned.paid]
+        entries = [entry_for(grant, now, patient=p, elements=what) for p in about]
+        journal.append(entries or [entry_for(grant, now, elements=what, outcome=Outcome.MINOR_FAILURE)])
+    return learned
