@@ -57,8 +57,8 @@ def server(script: str = SERVE, /, **environment: str) -> Iterator[tuple[str, su
         process.wait(30)
 
 
-def wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+def wait(port: int, process: subprocess.Popen[bytes], times: int = 300) -> None:
+    for _ in range(times):
         assert process.poll() is None, "the server stopped"
         try:
             socket.create_connection(("127.0.0.1", port), 0.2).close()

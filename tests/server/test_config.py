@@ -136,3 +136,58 @@ def test_a_secret_that_is_missing_short_or_open_is_refused(data):
     found.secret.write_text("short")
     with pytest.raises(Misconfigured, match="short"):
         found.check()
+
+
+ELM = """[oidc.elm]
+name = "Elm Clinic"
+issuer = "https://login.elm.example/realms/elm"
+client_id = "confide"
+secret_file = "../elm.secret"
+acr = ["urn:elm:two-factors"]
+amr = ["mfa", "hwk"]
+practices = ["p1"]
+"""
+
+
+def test_an_identity_provider_is_read_and_written(data):
+    found = read(data, ELM)
+    assert found.issuers[0].secret_file == data / "../elm.secret"
+    assert found.issuers[0].amr == ("mfa", "hwk")
+    assert read(data, config.format(found)) == found
+    silent = read(data, ELM.partition("acr")[0])
+    assert (silent.issuers[0].acr, silent.issuers[0].amr, silent.issuers[0].practices) == ((), ("mfa",), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("https://login", "http://login", "oidc.elm.issuer"),
+        ("realms/elm", "realms/elm?x=1", "oidc.elm.issuer"),
+        ("https://login.elm.example/realms/elm", "elm", "oidc.elm.issuer"),
+        ('client_id = "confide"', "client_id = 7", "oidc.elm.client_id"),
+        ('secret_file = "../elm.secret"', 'secret = "in clear"', "oidc.elm.secret is not a setting"),
+        ('amr = ["mfa", "hwk"]', 'amr = "mfa"', "oidc.elm.amr"),
+        ("[oidc.elm]", "[oidc.openid_connect]", "1 to 32"),
+        ("[oidc.elm]", "[oidc]", "for each provider"),
+        ("[oidc.elm]", "[oidc.other]\n" + ELM.partition("\n")[2] + "[oidc.elm]", "two tables"),
+    ],
+)
+def test_what_is_wrong_about_an_identity_provider_is_named(data, old, new, place):
+    with pytest.raises(Misconfigured, match=place) as caught:
+        read(data, ELM.replace(old, new))
+    assert "in clear" not in str(caught.value)
+
+
+def test_its_secret_is_its_owners_alone(data):
+    [issuer] = read(data, ELM).issuers
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        issuer.secret()
+    issuer.secret_file.touch(0o600)
+    with pytest.raises(Misconfigured, match="empty"):
+        issuer.secret()
+    issuer.secret_file.write_text("a secret\n")
+    assert issuer.secret() == "a secret"
+    issuer.secret_file.chmod(0o640)
+    with pytest.raises(Misconfigured, match="by others"):
+        issuer.secret()
+    assert "a secret" not in repr(issuer)

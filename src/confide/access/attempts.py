@@ -39,10 +39,11 @@ class Kind(StrEnum):
     CODE = "code"
     PASSKEY = "passkey"
     INVITATION = "invitation"
+    PROVIDER = "provider"
     CLIENT = "client"
 
 
-_PEOPLES: Final = (Kind.PASSWORD, Kind.CHANGE, Kind.CODE, Kind.PASSKEY, Kind.INVITATION)
+_PEOPLES: Final = (Kind.PASSWORD, Kind.CHANGE, Kind.CODE, Kind.PASSKEY, Kind.INVITATION, Kind.PROVIDER)
 
 
 class Outcome(StrEnum):

@@ -41,6 +41,8 @@ class Event(StrEnum):
     FACTOR_REMOVED = "factor-removed"
     CODES_MADE = "codes-made"
     PASSWORD_SET = "password-set"  # noqa: S105 - the name of an event
+    LOGIN_CONNECTED = "login-connected"
+    LOGIN_DISCONNECTED = "login-disconnected"
     STEP_UP = "step-up"
     ROLE_ASKED = "role-asked"
     ROLE_FOUNDED = "role-founded"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from confide.access.passwords import make_words
 from confide.access.roles import Role
-from confide.cli import installation, person, raises, show, standing
+from confide.cli import installation, login, person, raises, show, standing
 from confide.errors import Invalid, Misconfigured
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(run=approve)
     raises.register_staff(actions)
     standing.register_staff(actions)
+    login.register(actions)
 
 
 def add(args: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from confide.errors import Misconfigured
+from confide.server import issuers
+from confide.server.issuers import Issuer
 
 FILE: Final = "confide.toml"
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -45,6 +47,7 @@ class Config:
         password_hashes: Passwords that one server process hashes at once; each takes 100 MiB.
         idle_minutes: After how long without a request a session ends whose role opens clear values.
         proxies: Networks of the proxies in front, whose ``X-Forwarded-For`` is believed.
+        issuers: Identity providers of practices, at which their people may sign in.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -68,6 +71,7 @@ class Config:
     password_hashes: int = 2
     idle_minutes: int = 15
     proxies: tuple[str, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -192,7 +196,9 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
         Misconfigured: The file or a variable is wrong. The message names the setting, never its value.
     """
     data = Path(environ.get("CONFIDE_DATA") or Path.home() / ".confide").expanduser().absolute()
-    written = _flatten(_load(data / FILE))
+    loaded = _load(data / FILE)
+    providers = issuers.parse(loaded.pop(issuers.TABLE, {}), data)
+    written = _flatten(loaded)
     values: dict[str, Any] = {
         "database_url": _sqlite(data / "confide.sqlite3"),
         "keys_database_url": _sqlite(data / "keys.sqlite3"),
@@ -213,7 +219,9 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
     for name in ("keyring", "password_filter"):
         if name in values:
             values[name] = data / Path(values[name]).expanduser()
-    return Config(data=data, passphrase=environ.get("CONFIDE_PASSPHRASE") or None, **values)
+    return Config(
+        data=data, passphrase=environ.get("CONFIDE_PASSPHRASE") or None, issuers=providers, **values
+    )
 
 
 def format(config: Config) -> str:
@@ -228,9 +236,8 @@ def format(config: Config) -> str:
         if value != defaults[name]:
             table, key = place.split(".")
             tables.setdefault(table, []).append(f"{key} = {_toml(value)}")
-    return "\n".join(
-        f"[{table}]\n" + "".join(f"{line}\n" for line in lines) for table, lines in tables.items()
-    )
+    written = [f"[{table}]\n" + "".join(f"{line}\n" for line in lines) for table, lines in tables.items()]
+    return "\n".join([*written, *filter(None, [issuers.format(config.issuers)])])
 
 
 def create_secret(path: Path) -> None:

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "django_htmx",
 ]
 MIDDLEWARE = [
@@ -58,6 +59,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "confide.server.provider.offers",
             ],
         },
     },
@@ -114,6 +116,10 @@ MFA_WEBAUTHN_USER_VERIFICATION = (
     "required"  # a passkey alone signs in: whoever holds it has to prove it is theirs
 )
 MFA_RATE_LIMITS = False  # as above
+SOCIALACCOUNT_ADAPTER = "confide.server.provider.IssuerAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address that a provider writes proves nothing
+SOCIALACCOUNT_AUTO_SIGNUP = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL

@@ -38,6 +38,8 @@ _VERBS: Final = {
     Event.FACTOR_ADDED: "Added a second factor",
     Event.FACTOR_REMOVED: "Removed a second factor",
     Event.CODES_MADE: "Made recovery codes",
+    Event.LOGIN_CONNECTED: "Connected the login of an identity provider",
+    Event.LOGIN_DISCONNECTED: "Disconnected the login of an identity provider",
     Event.STEP_UP: "Proved again who they are",
     Event.ROLE_ASKED: "Was given a role",
     Event.ROLE_FOUNDED: "Was given a role, approved by founding",
@@ -61,6 +63,7 @@ _FAILURES: Final = {
     attempts.Kind.CODE: "Wrong code",
     attempts.Kind.PASSKEY: "Passkey refused",
     attempts.Kind.INVITATION: "Wrong invitation",
+    attempts.Kind.PROVIDER: "An identity provider’s answer refused",
 }
 _ENDS: Final = {
     "idle": "Session ended after a while without work",

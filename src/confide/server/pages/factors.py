@@ -15,7 +15,7 @@ from confide.access.factors import Factor
 from confide.access.freshness import require_fresh
 from confide.access.models import Account
 from confide.audit.entrances import Event
-from confide.server import enrolling, factors, keeper
+from confide.server import connections, enrolling, factors, keeper, provider, throttle
 from confide.server.apps import system
 from confide.server.pages import dates
 from confide.server.pages.visitor import Visitor, show, staff
@@ -44,6 +44,8 @@ def held(request: HttpRequest, visitor: Visitor) -> HttpResponse:
             if "codes" in request.POST and Factor.TOTP in factors.enrolled(account):
                 codes = enrolling.renew_codes(request, account)
                 return show(request, visitor, "pages/codes.html", {"recovery": codes, "next": request.path})
+            if "disconnect" in request.POST:
+                return _disconnect(request, account, request.POST["disconnect"])
             number = request.POST.get("remove", "")
             gone = factors.remove(account, int(number)) if number.isascii() and number.isdigit() else None
             if gone is not None:
@@ -59,8 +61,26 @@ def held(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         )
         for row in factors.rows_of(account)
     ]
-    context = {"held": rows, "app": Factor.TOTP in factors.enrolled(account), "trouble": trouble}
+    context = {
+        "held": rows,
+        "app": Factor.TOTP in factors.enrolled(account),
+        "trouble": trouble,
+        "connected": [
+            (each.issuer, dates.format(each.since.isoformat())) for each in connections.listed(account)
+        ],
+        "offered": connections.offered(account),
+    }
     return show(request, visitor, "pages/factors.html", context)
+
+
+def _disconnect(request: HttpRequest, account: Account, issuer: str) -> HttpResponse:
+    """Disconnect a login elsewhere; every session of the person ends, and they sign in again."""
+    found = provider.find(issuer)
+    if found is None:
+        return redirect("pages:factors")
+    now, address = system().clock(), throttle.address(request)
+    connections.disconnect(system().journal, account, found, now, address=address)
+    return redirect("account_login")
 
 
 @sensitive_post_parameters("code")

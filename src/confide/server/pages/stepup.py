@@ -5,6 +5,8 @@ The form that asks carries the fields of the form that was refused, and goes to 
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
@@ -12,7 +14,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from confide.access.models import Account
-from confide.server import keeper, proving
+from confide.server import connections, keeper, proving
 from confide.server.pages import prompt
 from confide.server.pages.visitor import Visitor, asks_part, show, staff
 
@@ -26,9 +28,19 @@ def ask(request: HttpRequest, visitor: Visitor, *, wrong: bool = False) -> HttpR
         "wrong": wrong,
         "target": request.path if posted else resolve_url("pages:prove"),
         "next": "" if posted else request.POST.get("next", request.get_full_path()),
+        "connected": connections.listed(request.user),
+        "back": _page(request),
     }
     template = "pages/parts/stepup.html" if asks_part(request) else "pages/stepup.html"
     return show(request, visitor, template, context)
+
+
+def _page(request: HttpRequest) -> str:
+    """The page from which it was asked: a form that was refused is filled in there again."""
+    if request.method == "GET" and not asks_part(request):
+        return request.get_full_path()
+    came_from = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+    return came_from.path or resolve_url("pages:front")
 
 
 def take(request: HttpRequest) -> bool:
