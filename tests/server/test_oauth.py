@@ -212,7 +212,7 @@ def test_a_token_ends(api: Any, lab: Any) -> None:
 
 def test_keys_are_looked_at_before_they_are_registered() -> None:
     from confide.errors import Invalid
-    from confide.server.oauth import read_keys
+    from confide.server.credentials import read_keys
 
     def public(key: Any) -> dict[str, Any]:
         return {"keys": [key.as_dict(private=False)]}

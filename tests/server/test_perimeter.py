@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -142,4 +141,4 @@ def test_what_is_no_rotation(practice: Any) -> None:
     with pytest.raises(Invalid, match="at most"):
         keys.add(lab, many, 10, now)
     lab.refresh_from_db()
-    assert json.dumps(lab.jwks) == json.dumps({"keys": [KEY.as_dict(private=False)]})
+    assert lab.jwks == {"keys": [KEY.as_dict(private=False)]}

@@ -1,5 +1,7 @@
 """The public keys of a program: several at a time, so that one takes over from another; each has an end.
 
+For a program that proves itself by mutual TLS a key is a certificate: its own, or its authority's.
+
 A key stands in the client's JSON Web Key Set, with two members that say from when and until when it holds. A
 token is good only as long as the key that it was got with.
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from django.db import transaction
@@ -28,6 +31,18 @@ NOTICE: Final = timedelta(days=30)
 """How long before its end a key is said to be old."""
 
 MOST_KEYS: Final = 8
+
+
+class Method(StrEnum):
+    """How a program proves who it is.
+
+    Source:
+        OAuth token endpoint authentication methods (IANA): OpenID Connect Core section 9; RFC 8705 section 2.
+    """
+
+    SIGNATURE = "private_key_jwt"
+    AUTHORITY = "tls_client_auth"
+    CERTIFICATE = "self_signed_tls_client_auth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,8 @@ def _keep(row: Client, listed: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _kind(jwk: Mapping[str, Any]) -> str:
+    if jwk.get("x5c"):
+        return "certificate"
     return {"EC": "P-384 (ES384)", "RSA": "RSA (RS384)"}.get(str(jwk.get("kty")), "unknown")
 
 

@@ -118,6 +118,9 @@ class Client(models.Model):
     Attributes:
         practice: Which registered it, and whose it is; ``reach`` says in which others it acts.
         jwks: Its public keys, a JSON Web Key Set (RFC 7517); ``keys`` says which of them hold.
+        method: How it proves who it is, a code of ``keys.Method``.
+        subject: With ``tls_client_auth``: the name that its certificate bears, like ``san_dns:lab.example``.
+        bound: Its tokens are bound to the certificate of the connection, also where a signature proves it.
         scopes: SMART scopes that it may ask for, separated by spaces.
         elements: Codes of the elements that it may have otherwise than as stand-ins.
         purpose: The one purpose that it was registered for, a code of ``roles.Purpose``.
@@ -131,6 +134,9 @@ class Client(models.Model):
     practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="clients")
     name = models.CharField(max_length=200)
     jwks = models.JSONField(default=_no_keys)
+    method = models.CharField(max_length=30, default="private_key_jwt")
+    subject = models.CharField(max_length=320, blank=True, default="")
+    bound = models.BooleanField(default=False)
     scopes = models.TextField(blank=True, default="")
     elements = models.JSONField(default=list, blank=True)
     purpose = models.CharField(max_length=20, default=Purpose.TREAT.value)
@@ -162,12 +168,15 @@ class AccessToken(models.Model):
         digest: Its SHA-256 in 64 hexadecimal digits.
         practice: The one practice in which it acts.
         key: The id of the client's key that it was got with; it is good as long as that one.
+        thumbprint: SHA-256 (``x5t#S256``, 43 characters) of the certificate without which it is no good;
+            empty if it is not bound to any.
     """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
     digest = models.CharField(max_length=64, unique=True)
     practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="+")
     key = models.CharField(max_length=200)
+    thumbprint = models.CharField(max_length=43, blank=True, default="")
     scopes = models.TextField(blank=True, default="")
     expires_at = models.DateTimeField(db_index=True)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from confide.cli import installation, program, show
-from confide.errors import Misconfigured
+from confide.errors import Invalid, Misconfigured
 
 if TYPE_CHECKING:
-    from confide.access.keys import Key
+    from confide.access.keys import Key, Method
 
 _ADD_EXAMPLE: Final = """\
 examples:
@@ -64,6 +64,12 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "--key-out", metavar="FILE", type=Path, help="make a key pair; the private one goes here"
     )
     options.add_argument("--jwks", metavar="FILE", type=Path, help="public keys that the program has made")
+    options.add_argument(
+        "--certificate", metavar="FILE", type=Path, help="the program's own certificate, PEM (mutual TLS)"
+    )
+    options.add_argument(
+        "--authority", metavar="FILE", type=Path, help="who issues its certificates, PEM (mutual TLS)"
+    )
     parser.add_argument("--days", metavar="N", type=int, default=366, help="(default: %(default)s)")
 
 
@@ -78,9 +84,12 @@ def obtain(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read(args: argparse.Namespace) -> dict[str, Any]:
-    from confide.server import oauth
+    from confide.server import certificates, credentials
+    from confide.wiring import utc_now
 
-    return oauth.read_keys(program.read_json(args.jwks)) if args.jwks else make(args.key_out)
+    if args.certificate or args.authority:
+        return certificates.read_certificates(program.read(args.certificate or args.authority), utc_now())
+    return credentials.read_keys(program.read_json(args.jwks)) if args.jwks else make(args.key_out)
 
 
 def make(path: Path) -> dict[str, Any]:
@@ -108,10 +117,30 @@ def add(args: argparse.Namespace) -> int:
     from confide.access import keys
     from confide.wiring import utc_now
 
+    require_method(client.method, args)
     _table(keys.add(client, obtain(args), args.days, utc_now()))
     if args.key_out:
         show.step("made", "private key", f"{args.key_out}   (hand it to the program; there is no other copy)")
     return show.DONE
+
+
+def method(args: argparse.Namespace) -> Method:
+    """Return how a program proves itself with what the options name."""
+    from confide.access.keys import Method
+
+    if args.certificate:
+        return Method.CERTIFICATE
+    return Method.AUTHORITY if args.authority else Method.SIGNATURE
+
+
+def require_method(registered: str, args: argparse.Namespace) -> None:
+    """Refuse a key of another kind than the program was registered with.
+
+    Raises:
+        Invalid: It is of another kind.
+    """
+    if method(args) != registered:
+        raise Invalid(f"the program proves itself by {registered}: add a key of that kind")
 
 
 def retire(args: argparse.Namespace) -> int:

@@ -35,11 +35,17 @@ def is_id(text: str) -> bool:
         return False
 
 
-def read_json(path: Path) -> Any:
+def read(path: Path) -> bytes:
     """Read a file that a program's maker has written."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes()
     except OSError as problem:
         raise Misconfigured(f"{path} cannot be read ({type(problem).__name__})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a file that a program's maker has written, in JSON."""
+    try:
+        return json.loads(read(path))
     except ValueError:
         raise Invalid(f"{path} is not JSON") from None

@@ -20,6 +20,7 @@ examples:
   confide client add lab --scopes "system/Patient.rs system/Observation.cruds" \\
       --elements name,birth-date,mrn,date --networks 203.0.113.0/28 --key-out lab-key.json
   confide client add registry --scopes system/*.rs --jwks registry-public.json
+  confide client add lab --authority lab-ca.pem --subject san_dns:emr.lab.example
   confide client add pharmacy --purpose HPAYMT --elements ssn --scopes "vault/tokenize vault/detokenize" \\
       --token-scopes lab-partner --key-out pharmacy-key.json
 
@@ -45,6 +46,15 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--practice", metavar="ID", help="id or name (needed where there are several)")
     _describe(parser, Purpose.TREAT.value, "", SCOPES)
     keys.describe(parser)
+    parser.add_argument(
+        "--subject", metavar="NAME",
+        help="with --authority: the name in its certificate, san_dns:..., san_uri:... or dn:...",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bound", action="store_true",
+        help="its tokens are good only on a connection with the certificate that they were got with"
+        " (always so with --certificate and --authority)",
+    )  # fmt: skip
     parser.set_defaults(run=add)
     parser = actions.add_parser("change", help="what it may do and see, and where it may come from")
     installation.describe(parser, "Change a program's registration.", _CHANGE_EXAMPLE)
@@ -94,6 +104,9 @@ def add(args: argparse.Namespace) -> int:
     if Client.objects.filter(name=name).exists():
         raise Invalid("there is a program of that name already (see confide client list)")
     client = Client(practice=installation.practice(args.practice), name=name, **_asked(args))
+    client.method = keys.method(args)
+    client.subject = _subject(args)
+    client.bound = args.bound
     client.jwks = keys.obtain(args)
     client.save(force_insert=True)
     show.step("made", "client", f"{client.name}   {client.pk}")
@@ -124,7 +137,17 @@ def change(args: argparse.Namespace) -> int:
     return show.DONE
 
 
+def _subject(args: argparse.Namespace) -> str:
+    from confide.server import certificates
+
+    if bool(args.authority) != bool(args.subject):
+        raise Invalid("--authority and --subject belong together: who issues, and for which name")
+    return certificates.read_subject(args.subject) if args.subject else ""
+
+
 def _tell(client: Client) -> None:
+    how = f"{client.method} {client.subject}".strip()
+    show.step("note", "proves itself", how + (", tokens bound to its certificate" if client.bound else ""))
     show.step("note", "may", client.scopes)
     show.step("note", "sees", ", ".join(client.elements) or "stand-ins only")
     show.step("note", "comes from", ", ".join(client.networks) or "anywhere (--networks says less)")

@@ -8,6 +8,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,14 @@ from confide.server.issuers import Issuer
 FILE: Final = "confide.toml"
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Ends(StrEnum):
+    """Where the TLS of programs that sign in with a certificate ends."""
+
+    NOWHERE = "nowhere"
+    PROXY = "proxy"
+    HERE = "here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,10 @@ class Config:
         idle_minutes: After how long without a request a session ends whose role opens clear values.
         proxies: Networks of the proxies in front, whose ``X-Forwarded-For`` is believed.
         issuers: Identity providers of practices, at which their people may sign in.
+        client_certificates: Who sees programs' certificates: a named proxy, this server, or nobody.
+        tls_certificate: The server's certificate and chain, where its own TLS ends here.
+        tls_key: Its private key.
+        tls_authorities: Authorities, and certificates of single programs, that are let through the handshake.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -72,6 +85,10 @@ class Config:
     idle_minutes: int = 15
     proxies: tuple[str, ...] = ()
     issuers: tuple[Issuer, ...] = ()
+    client_certificates: Ends = Ends.NOWHERE
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_authorities: Path | None = None
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -87,6 +104,16 @@ class Config:
         """
         if self.plain_http and self.host not in LOOPBACK:
             raise Misconfigured("plain_http is for loopback only (remove it, or set host to 127.0.0.1)")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise Misconfigured("tls.certificate and tls.key belong together")
+        if self.tls_certificate is not None and self.plain_http:
+            raise Misconfigured("plain_http and tls.certificate exclude each other")
+        if self.client_certificates is Ends.HERE and None in {self.tls_certificate, self.tls_authorities}:
+            raise Misconfigured(
+                "client_certificates is here, but TLS is not (set tls.certificate, key and authorities)"
+            )
+        if self.client_certificates is Ends.PROXY and not self.proxies:
+            raise Misconfigured("client_certificates is proxy, but no proxy is named (set server.proxies)")
         if not self.demo and self.keyring.resolve().is_relative_to(self.data.resolve()):
             raise Misconfigured(
                 "the keyring lies in the data folder (move it, and set keyring in confide.toml)"
@@ -155,6 +182,13 @@ def _level(value: Any) -> str:
     return level
 
 
+def _ends(value: Any) -> Ends:
+    try:
+        return Ends(value)
+    except ValueError:
+        raise ValueError(f"one of {', '.join(Ends)} is wanted") from None
+
+
 # Where each setting stands in the file, its variable in the environment, and how it is read.
 SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "database_url": ("database.url", "DATABASE_URL", _text),
@@ -184,6 +218,10 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "password_hashes": ("passwords.hashes", "CONFIDE_PASSWORD_HASHES", _number(1, 64)),
     "idle_minutes": ("sessions.idle_minutes", "CONFIDE_IDLE_MINUTES", _number(1, 60)),
     "proxies": ("server.proxies", "CONFIDE_PROXIES", _networks),
+    "client_certificates": ("server.client_certificates", "CONFIDE_CLIENT_CERTIFICATES", _ends),
+    "tls_certificate": ("tls.certificate", "CONFIDE_TLS_CERTIFICATE", _text),
+    "tls_key": ("tls.key", "CONFIDE_TLS_KEY", _text),
+    "tls_authorities": ("tls.authorities", "CONFIDE_TLS_AUTHORITIES", _text),
 }
 
 
@@ -216,7 +254,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
                 raise Misconfigured(f"{source}: {error}") from None
     if written:
         raise Misconfigured(f"{FILE}: {min(written)} is not a setting (see docs/operations.md)")
-    for name in ("keyring", "password_filter"):
+    for name in ("keyring", "password_filter", "tls_certificate", "tls_key", "tls_authorities"):
         if name in values:
             values[name] = data / Path(values[name]).expanduser()
     return Config(

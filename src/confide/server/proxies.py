@@ -1,18 +1,27 @@
-"""Where a request comes from, when a proxy stands in front: only what named proxies say is believed."""
+"""What proxies in front say of a request: where it comes from, and which certificate the caller has proved.
+
+Only what named proxies say is believed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+
+CERTIFICATES: Final = ("HTTP_CLIENT_CERT", "HTTP_CLIENT_CERT_CHAIN")
+"""The headers of RFC 9440."""
 
 _Network = IPv4Network | IPv6Network
 
 
 class Origin:
-    """Sets ``REMOTE_ADDR`` to the last address in ``X-Forwarded-For`` that is not a named proxy's.
+    """Removes a certificate that no named proxy has told, and says where the request comes from.
+
+    ``REMOTE_ADDR`` becomes the last address in ``X-Forwarded-For`` that is not a named proxy's.
 
     A client may write anything into the header, but a proxy appends whom it heard it from: read from the end,
     it is true as far as the proxies are ours. The same proxies say with ``X-Forwarded-Proto`` whether the
@@ -25,7 +34,10 @@ class Origin:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         here = request.META.get("REMOTE_ADDR", "")
-        if self._proxies and self._is_proxy(here):
+        if not self._is_proxy(here):
+            for name in CERTIFICATES:
+                request.META.pop(name, None)
+        else:
             told = [each.strip() for each in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
             for each in reversed(told):
                 if not _is_address(each):

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from confide.errors import ConfideError
 from confide.server import logging as log
-from confide.server.config import Config
+from confide.server.config import Config, Ends
 from confide.server.headers import HEADERS
 
 _log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def serve(config: Config, workers: int = 2, threads: int = 4) -> None:
 def options(config: Config, workers: int, threads: int) -> dict[str, Any]:
     """Return gunicorn's settings."""
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return {
+    return _tls(config) | {
         "bind": f"{host}:{config.port}",
         "workers": workers,
         "threads": threads,
@@ -155,6 +156,16 @@ def options(config: Config, workers: int, threads: int) -> dict[str, Any]:
         "when_ready": _be_gentle,
         "post_worker_init": _start_worker,
     }
+
+
+def _tls(config: Config) -> dict[str, Any]:
+    """Gunicorn's settings for TLS that ends here; a program may show a certificate, nobody must."""
+    if config.tls_certificate is None or config.tls_key is None:
+        return {}
+    found: dict[str, Any] = {"certfile": str(config.tls_certificate), "keyfile": str(config.tls_key)}
+    if config.client_certificates is Ends.HERE:
+        found |= {"ca_certs": str(config.tls_authorities), "cert_reqs": ssl.CERT_OPTIONAL}
+    return found
 
 
 def _be_gentle(_arbiter: object) -> None:

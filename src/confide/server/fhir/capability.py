@@ -10,19 +10,23 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from confide.access.keys import Method
 from confide.fhir import search
 from confide.fhir.tables import RESOURCES
-from confide.server import oauth, smart
+from confide.server import credentials, oauth, smart
+from confide.server.config import Ends
 from confide.server.fhir.answers import Declined, base_url, negotiate, send, send_declined
 
 _DATE = "2026-11-22"
 _INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "create", "search-type")
 _KINDS = frozenset({"token", "reference", "date", "string", "uri"})
 _SECURITY = (
-    "SMART Backend Services: client credentials with private_key_jwt. A client sees the elements that it was"
-    " registered for, up to its exposure budget; the rest are stand-ins, in resources labelled PSEUDED."
+    "SMART Backend Services: client credentials with private_key_jwt, or with a TLS certificate (RFC 8705) to"
+    " which the token is bound. A token acts in one practice (RFC 8707). A client sees the elements that it"
+    " was registered for, up to its exposure budget; the rest are stand-ins, in resources labelled PSEUDED."
 )
 _UPDATES = "An update never creates (404), and ids are always the server's own."
 
@@ -43,11 +47,14 @@ def smart_configuration(request: HttpRequest) -> HttpResponse:
         _require_get(request)
     except Declined as declined:
         return send_declined(declined)
+    mutual = settings.CONFIG.client_certificates is not Ends.NOWHERE
+    methods = [each.value for each in Method if mutual or each is Method.SIGNATURE]
     return JsonResponse(
         {
             "token_endpoint": oauth.token_url(request),
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": list(oauth.ALGORITHMS),
+            "token_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_signing_alg_values_supported": list(credentials.ALGORITHMS),
+            "tls_client_certificate_bound_access_tokens": mutual,
             "grant_types_supported": ["client_credentials"],
             "scopes_supported": [
                 "system/*.rs",

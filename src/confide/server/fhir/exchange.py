@@ -27,7 +27,7 @@ from confide.errors import AccessDenied, ConfideError, JournalUnavailable, Refus
 from confide.fhir.tables import RESOURCES
 from confide.protect.elements import Element
 from confide.records.models import Resource
-from confide.server import apps, bodies, smart
+from confide.server import apps, bodies, certificates, smart
 from confide.server.fhir.answers import (
     JSON_TYPES,
     Declined,
@@ -193,9 +193,10 @@ def authenticate(request: HttpRequest) -> Exchange:
     exchange = Exchange(
         request, system, actor, Purpose(row.client.purpose), smart.parse(row.scopes), base_url(request)
     )
-    if not networks.covers(row.client.networks, address):
+    here = networks.covers(row.client.networks, address)
+    if not here or (row.thumbprint and not certificates.is_proved(request, row.thumbprint)):
         # A token that turns up elsewhere was stolen, so this stands in the journal.
-        exchange.journal(AccessDenied("the token came from outside the program's networks"))
+        exchange.journal(AccessDenied("the token came from another network, or without its certificate"))
         raise _void()
     return exchange
 
