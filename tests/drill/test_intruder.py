@@ -12,6 +12,7 @@ from confide.drill import loot
 from confide.drill.intruder import SCOPES, Intruder
 from confide.drill.loot import Loot, Person
 from confide.protect.elements import Element
+from confide.protect.masks import mask
 from tests.server import laboratory, processes
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -70,6 +71,12 @@ def test_a_stolen_client_takes_no_more_people_than_its_budget(system: Any, pract
     assert 0 < len(taken.shown) <= BUDGET
     assert len(taken.learned) > 0
     assert len(taken) <= BUDGET
+
+
+def test_the_drill_knows_the_masks() -> None:
+    for number in range(1, 500):
+        each = loot.person("p", "id", loot.make(number))
+        assert each.values[-2:] == (mask(Element.SSN, each.ssn), mask(Element.PHONE, each.phone))
 
 
 def test_what_counts_as_taken() -> None:
