@@ -29,6 +29,9 @@ def test_it_fills_a_practice_once(tmp_path: Path) -> None:
     kept = confide(*words)
     assert "filled" not in kept
     assert sign_ins(kept) == sign_ins(first)
+    assert "--code USERNAME" in first
+    assert re.fullmatch(r"\d{6}\n.*\n", confide("demo", "--data", "stage", "--code", "clinician"))
+    assert "nobody of that name" in confide("demo", "--data", "stage", "--code", "nobody", exits=3)
     assert gone(confide.folder)
     stage = confide.folder / "stage"
     assert not (stage / "loader-key.json").exists(), "the program that filled it is dismissed"
