@@ -269,3 +269,46 @@ def test_the_clock_may_be_off_by_one_step():
         at = datetime.fromtimestamp(second, UTC)
         assert code_of(known, at) == code
         assert step_of(known, code, at) == second // 30
+
+
+def test_without_the_journal_nothing_is_enrolled_and_the_invitation_is_kept(surgery, clock):
+    from tests.practice import without_journal
+
+    words = invite(surgery, clock)
+    http = browser()
+    password(http)
+    http.post("/sign-in/set-up", {"words": words})
+    secret = secret_of(http.get("/sign-in/set-up"))
+    with without_journal():
+        assert http.post("/sign-in/set-up", {"code": code_of(secret, clock())}).status_code == 503
+    doctor = surgery.account("doctor")
+    assert not doctor.authenticator_set.exists()
+    assert Invitation.objects.get().used_at is None
+    assert not Session.objects.exists()
+    http.post("/sign-in/set-up", {"code": code_of(secret, clock())})
+    assert inside(http)
+
+
+def test_forged_passkeys_and_guessed_invitations_are_counted_and_slowed(surgery, clock):
+    import json
+    from base64 import urlsafe_b64encode
+
+    from confide.access.entrances import Attempt
+
+    http = browser("203.0.113.8")
+    handle = urlsafe_b64encode(surgery.account("doctor").pk.encode()).decode().rstrip("=")
+    forged = json.dumps({"id": "AA", "rawId": "AA", "type": "public-key", "response": {"userHandle": handle}})
+    met = []
+    for credential in (forged, "{}", "[]", "not JSON", "x" * 30_000, forged, forged, forged, forged):
+        http.get("/sign-in/passkey")
+        met.append(http.post("/sign-in/passkey", {"prove-credential": credential}).status_code)
+    assert 429 in met
+    assert 500 not in met
+    guessed = [
+        browser("203.0.113.9").post("/invitation", {"login": "desk", "words": f"guess {n}"}).status_code
+        for n in range(6)
+    ]
+    assert guessed[-1] == 429
+    kinds = set(Attempt.objects.filter(outcome="failed").values_list("kind", flat=True))
+    assert kinds == {"passkey", "invitation"}
+    assert not Session.objects.exists()
