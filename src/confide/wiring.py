@@ -24,6 +24,7 @@ from confide.records.finder import Finder
 from confide.records.imports import Importer
 from confide.records.rows import ChangedPatients, known_patients
 from confide.records.search import Search
+from confide.records.ties import ELEMENT_SYSTEM
 from confide.records.traces import RecordShelves
 from confide.vault.days import SealedDays
 from confide.vault.door import Clock, Vault
@@ -115,7 +116,7 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
     keys = DatabaseDataKeys()
     vault = Vault(kms, keys, journal, plan(), clock)
     days = SealedDays(vault)
-    charts = Charts(vault, days, clock, code_systems)
+    charts = Charts(vault, days, clock, code_systems | {ELEMENT_SYSTEM})
     indexes = Indexes(vault, clock)
     search = Search(charts, indexes, clock)
     exports = Exports(journal, clock)

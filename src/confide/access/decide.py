@@ -141,6 +141,10 @@ class Grant:
         refused = FORMS[self.actor.role, self.action, self.purpose][element] is Form.REFUSED
         return Form.REFUSED if refused else Form.STAND_IN
 
+    def keeps(self, elements: Collection[Element], patient: str) -> bool:
+        """Tell whether a patient has asked that one of *elements* be kept from this purpose."""
+        return not self.kept.get(patient, frozenset()).isdisjoint(elements)
+
     def explain(self, element: Element, patients: Iterable[str]) -> AccessDenied:
         """Return why *element* of these patients is neither clear nor masked."""
         if FORMS[self.actor.role, self.action, self.purpose][element] in {Form.CLEAR, Form.MASKED}:
@@ -247,6 +251,8 @@ def judge(
         table, others = steps.mask(table), steps.mask(others)
         each = {patient: steps.mask(row) for patient, row in each.items()}
     kept = _kept(actor, purpose, known, now, sealed) if action in _SHOWING else {}
+    if bounded:  # whoever comes to the desk must be found there
+        kept = {patient: what - steps.UNRELATED.get(action, frozenset()) for patient, what in kept.items()}
     for patient, what in kept.items():
         each[patient] = steps.withhold(each.get(patient, others), what)
     forms = steps.weakest(each.get(patient, others) for patient in patients) if patients else table

@@ -11,7 +11,7 @@ from confide.protect.elements import CATALOGUE, Element
 
 Forms = Mapping[Element, Form]
 
-_UNRELATED: Final[Mapping[Action, frozenset[Element]]] = {
+UNRELATED: Final[Mapping[Action, frozenset[Element]]] = {
     Action.SEARCH: frozenset({Element.NAME, Element.BIRTH_DATE}),
     Action.WRITE: frozenset({Element.DATE}),
 }
@@ -32,7 +32,7 @@ def reach(table: Forms, action: Action, relation: Relation) -> Forms:
     if relation.full:
         return table
     light = _LIGHT if relation.own else frozenset()
-    return withhold(table, ALL - light - _UNRELATED.get(action, frozenset()))
+    return withhold(table, ALL - light - UNRELATED.get(action, frozenset()))
 
 
 def is_heavy(forms: Forms) -> bool:

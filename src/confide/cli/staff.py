@@ -73,6 +73,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--practice", metavar="ID", help="id or name (needed where there are several)")
     parser.add_argument("--name", metavar="NAME", help="what others read (default: the username)")
     parser.add_argument(
+        "--practitioner",
+        metavar="ID",
+        help="the Practitioner that they are in the records: care teams, visits and claims name people by it",
+    )
+    parser.add_argument(
         "--ask-password", action="store_true", help="type a password instead of having one made"
     )
     parser.set_defaults(run=add)
@@ -104,17 +109,35 @@ def add(args: argparse.Namespace) -> int:
     from confide.access.memberships import standing
 
     practice = installation.practice(args.practice)
+    who = _practitioner(practice, args.practitioner)
     there = _find(args.username)
     typed = ask_password() if args.ask_password and there is None else None
     one, made = (there, None) if there else account(args.username, args.name or args.username, typed)
     show.step("kept" if there else "made", "account", f"{one.username}   ({one.display_name})")
     row, new = join(one, practice, Role(args.role))
     show.step("made" if new else "kept", "role", f"{args.role} in {practice.name}{_WAITS[standing(row)]}")
+    if who and row.practitioner != who:
+        row.practitioner = who
+        row.save(update_fields=["practitioner"])
+        show.step("made", "practitioner", f"in the records they are Practitioner/{who}")
     if made and typed is None:
         show.step("made", "password", f"{made}   (shown this once)")
     if made:
         give_invitation(one.username)
     return show.DONE
+
+
+def _practitioner(practice: Practice, given: str | None) -> str:
+    """Return the id of a Practitioner of the practice's records; empty where none was given."""
+    from confide.errors import Unknown
+    from confide.records.rows import current
+
+    if given is None:
+        return ""
+    try:
+        return str(current(practice.pk, "Practitioner", given.removeprefix("Practitioner/")).pk)
+    except Unknown:
+        raise Misconfigured("there is no Practitioner of that id in this practice's records") from None
 
 
 def invite(args: argparse.Namespace) -> int:

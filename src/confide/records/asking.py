@@ -109,6 +109,8 @@ class Asking:
         hits: dict[frozenset[Element], _Hits] = {}
         for test in tests:
             found = frozenset(test.find())
+            if grant.kept:  # who has asked for a restriction is not found by what it covers
+                found = frozenset(p for p in found if not grant.keeps(test.elements, p))
             hits[test.elements] = hits[test.elements] & found if test.elements in hits else found
         if len(hits) > _MOST_KINDS:
             text = f"a question asks by at most {_MOST_KINDS} kinds of filters"

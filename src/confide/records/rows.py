@@ -10,6 +10,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from confide.access.decide import Grant
+from confide.access.roles import Form
 from confide.errors import Gone, Unknown
 from confide.protect.documents import Place
 from confide.protect.elements import Element
@@ -39,6 +41,11 @@ class View:
     shown: frozenset[Element]
     hidden: frozenset[Element]
     patients: tuple[str, ...]
+
+
+def is_unpaid(grant: Grant, view: View) -> bool:
+    """Tell whether something that a grant shows clear is covered: the budget did not pay for it."""
+    return any(grant.form(element, view.patients) is Form.CLEAR for element in view.hidden)
 
 
 def bits(elements: Iterable[Element]) -> int:

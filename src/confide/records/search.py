@@ -27,7 +27,7 @@ from confide.records.charts import Charts
 from confide.records.matching import holds, spans
 from confide.records.models import Cursor, Resource
 from confide.records.query import Filter, Query, parse
-from confide.records.rows import View, some
+from confide.records.rows import View, is_unpaid, some
 from confide.vault.door import Clock
 from confide.vault.index import IdentityIndex, Key
 
@@ -84,7 +84,7 @@ class Search:
         rows = Resource.objects.filter(practice=grant.practice, type=kind, deleted=False)
         found = {row.pk: row for row in some(rows, page)}
         views = self._charts.views(grant, [found[i] for i in page if i in found], operation=Operation.RESULTS)
-        withheld = sum(1 for v in views if v.hidden & grant.clear)
+        withheld = sum(1 for v in views if is_unpaid(grant, v))
         if not page or end >= total:
             return Page(views, total, "", withheld + spent)
         return Page(views, total, f"{name or self._keep(grant, kind, ids)}.{end}", withheld + spent)
@@ -270,7 +270,7 @@ class Search:
             if all(f.parameter.kind == "date" for f in filters)
             else frozenset(Element)
         )
-        if not wanted & grant.clear:
+        if not wanted & grant.clear or any(grant.keeps(wanted, patient) for patient in patients):
             msg = "asking by a date is for those who may see it"
             raise AccessDenied(msg)
         views = self._charts.views(grant, rows, wanted, Operation.TEST)
@@ -287,6 +287,9 @@ class Search:
         if len({p for row in rows for p in row.patients.split()}) > 1:
             text = "sorting by date is within one patient"
             raise InvalidResource([Issue("_sort", "not-supported", text)])
+        if any(grant.keeps({Element.DATE}, patient) for row in rows for patient in row.patients.split()):
+            msg = "sorting by date is kept from this purpose"
+            raise AccessDenied(msg)
         views = self._charts.views(grant, rows, frozenset({Element.DATE}), Operation.SORT)
         if any(Element.DATE in v.hidden for v in views):
             msg = "the exposure budget does not cover opening what has to be sorted"

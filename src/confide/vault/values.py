@@ -142,7 +142,7 @@ class Values:
         def plan(found: Found | ConfideError) -> Telling:
             if isinstance(found, ConfideError):
                 return Telling("", "", None, Form.REFUSED, problem=found)
-            form, problem = _form(grant, found.element)
+            form, problem = _form(grant, found.element, found.subject)
             if grant.patients is not None and found.subject not in grant.patients:
                 problem = Unknown("there is no such token")
             handle = self._handle(grant, scope, found.row.token)
@@ -220,7 +220,7 @@ class Values:
         covers = Covers(keyring)
 
         def plan(item: Kept) -> Telling:
-            form, problem = _form(grant, item.element)
+            form, problem = _form(grant, item.element, item.patient)
             problem = problem or _lacking(keys, item.patient)
             if item.sealed is None and problem is None:
                 if not covers.could_be(item):
@@ -268,8 +268,8 @@ def _plan_token(grant: Grant, wanted: Wanted, reached: Collection[str]) -> Telli
     return Telling("", wanted.subject, wanted.element, Form.SEARCHED, problem=problem)
 
 
-def _form(grant: Grant, element: Element) -> tuple[Form, ConfideError | None]:
-    form = grant.form(element)
+def _form(grant: Grant, element: Element, patient: str) -> tuple[Form, ConfideError | None]:
+    form = grant.form(element, [patient] if patient else ())
     if form in {Form.CLEAR, Form.MASKED}:
         return form, None
     return form, AccessDenied("your registration does not allow to reveal this element")

@@ -16,17 +16,12 @@ from confide.access.roles import Action
 from confide.errors import ConfideError, Gone, InvalidResource, Issue, Unknown
 from confide.records.bundles import version_of
 from confide.records.outcomes import etag, note
-from confide.records.rows import View
+from confide.records.rows import View, is_unpaid
 from confide.server import smart
 from confide.server.fhir.answers import WITHHELD, Declined, instant, send, send_view, tags
 from confide.server.fhir.exchange import Exchange
 
 MOST_OF_A_CHART = 1000
-
-
-def withheld(grant: Grant, view: View) -> bool:
-    """Tell whether the budget kept back something that the grant would show."""
-    return bool(view.hidden & grant.clear)
 
 
 def create(exchange: Exchange, kind: str) -> HttpResponse:
@@ -83,7 +78,7 @@ def history(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
     views = exchange.system.charts.history(grant, kind, id_)
     entries = [_past(exchange, view) for view in views]
     bundle = {"resourceType": "Bundle", "type": "history", "total": len(views), "entry": entries}
-    return send(bundle, headers=_warning(any(withheld(grant, v) for v in views)))
+    return send(bundle, headers=_warning(any(is_unpaid(grant, v) for v in views)))
 
 
 def everything(exchange: Exchange, id_: str) -> HttpResponse:
@@ -104,7 +99,7 @@ def everything(exchange: Exchange, id_: str) -> HttpResponse:
         "total": len(views),
         "entry": entries,
     }
-    return send(bundle, headers=_warning(any(withheld(grant, v) for v in views)))
+    return send(bundle, headers=_warning(any(is_unpaid(grant, v) for v in views)))
 
 
 def entry(exchange: Exchange, view: View) -> dict[str, Any]:
@@ -130,7 +125,7 @@ def _past(exchange: Exchange, view: View) -> dict[str, Any]:
 
 
 def _shown(grant: Grant, view: View) -> HttpResponse:
-    return send_view(view, headers=_warning(withheld(grant, view)))
+    return send_view(view, headers=_warning(is_unpaid(grant, view)))
 
 
 def _warning(said: bool) -> dict[str, str]:  # noqa: FBT001 - the one thing that it depends on
@@ -150,7 +145,7 @@ def _written(exchange: Exchange, view: View, status: int, headers: dict[str, str
         except ConfideError:
             pass  # it is stored, and that is what has to be answered
         else:
-            return send_view(back, status, {**headers, **_warning(withheld(grant, back))})
+            return send_view(back, status, {**headers, **_warning(is_unpaid(grant, back))})
     return HttpResponse(status=status, headers=headers)
 
 

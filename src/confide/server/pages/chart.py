@@ -20,10 +20,10 @@ from django.views.decorators.http import require_GET
 from confide.access import glass
 from confide.access.charges import Operation
 from confide.access.decide import Grant
-from confide.access.roles import Action, Form, Purpose
+from confide.access.roles import Action, Purpose
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
-from confide.records.rows import View
+from confide.records.rows import View, is_unpaid
 from confide.server.apps import system
 from confide.server.pages import compartment, dates, identity, readings, sections, troubles
 from confide.server.pages.emergencies import minutes_left
@@ -151,7 +151,7 @@ def assemble(visitor: Visitor, grant: Grant, views: Sequence[View]) -> Chart:
         person=_person(patient, now.date()),
         clinical=visitor.treats,
         closed=_closed(grant, patient.id),
-        unpaid=any(_unpaid(grant, v) for v in (views if visitor.treats else views[:1])),
+        unpaid=any(is_unpaid(grant, v) for v in (views if visitor.treats else views[:1])),
         covered=any(v.hidden & (_CLINICAL if visitor.treats else _IDENTITY) for v in views),
         identity=[*identity.of_patient(visitor, patient, policy), *_relatives(visitor, views)],
         coverage=_coverage(visitor, views, names),
@@ -171,12 +171,6 @@ def assemble(visitor: Visitor, grant: Grant, views: Sequence[View]) -> Chart:
     page.immunizations = sections.immunizations(views)
     page.documents = _documents(visitor, views, names)
     return page
-
-
-def _unpaid(grant: Grant, view: View) -> bool:
-    """Whether something that was granted clear is covered, because the budget did not pay for it."""
-    whose = view.patients or (view.id,)
-    return any(grant.form(element, whose) is Form.CLEAR for element in view.hidden)
 
 
 def _closed(grant: Grant, patient: str) -> Closed | None:
