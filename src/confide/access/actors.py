@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from confide.access.entrances import Session
 from confide.access.models import Client, Membership
@@ -74,5 +74,7 @@ def act_as_client(client: Client, credential: str, address: str = "", practice: 
 
 def registered_elements(codes: Iterable[str]) -> frozenset[Element]:
     """Return the elements that are registered; a code that this release does not know opens nothing."""
-    known = {element.value for element in Element}
-    return frozenset(Element(code) for code in codes if code in known)
+    return frozenset(_BY_CODE[code] for code in codes if code in _BY_CODE)
+
+
+_BY_CODE: Final = {element.value: element for element in Element}

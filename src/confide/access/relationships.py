@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -177,30 +177,46 @@ def relate(
         sealed: Opens the days.
         now: Aware UTC.
     """
-    rules = RULES[role]
+    rules = _BY_KIND[role]
     low, high = _today(now)
-    kinds: set[Kind] = set()
+    this_year = date.fromordinal(low).year
+    kinds: set[str] = set()
     today, own = False, True
     for patient, kind, resource, version, people, year, maker, made, days in rows:
         named = bool(practitioner) and practitioner in people.split()
-        fitting = [r for r in rules if r.kind == kind and (named or not r.personal)]
-        if not fitting:
+        # The year tells of most old rows that they cannot count; to open days takes longer.
+        fitting = [
+            rule for rule in rules.get(kind, ()) if (named or not rule[3]) and year >= this_year - rule[2]
+        ]
+        if not fitting or (kind in kinds and not own and (today or year < this_year)):
             continue
         first, last = sealed.open_days(
             practice,
             bytes.fromhex(days),
             *bound(patient, kind, resource, version, people, year, maker, made),
         )
-        if not any(first - r.before <= high and last + r.after >= low for r in fitting):
+        if not any(first - before <= high and last + after >= low for before, after, _, _ in fitting):
             continue
-        kinds.add(Kind(kind))
+        kinds.add(kind)
         mine = maker == owner
         own &= mine and now.timestamp() - made < OWN_FOR.total_seconds()
         if kind in _HERE and not mine and first <= high and last >= low:
             today = True
-    return Relation(frozenset(kinds), today, own) if kinds else NONE
+    return Relation(frozenset(map(Kind, kinds)), today, own) if kinds else NONE
 
 
+_BY_KIND: Final[dict[Role, dict[str, list[tuple[int, int, int, bool]]]]] = {
+    role: {
+        kind.value: [
+            (rule.before, rule.after, rule.after // 365 + 1, rule.personal)
+            for rule in rules
+            if rule.kind is kind
+        ]
+        for kind in Kind
+    }
+    for role, rules in RULES.items()
+}
+"""The same in numbers: before, after, the years that this may reach back, personal."""
 _HERE: Final = frozenset({Kind.APPOINTMENT, Kind.ENCOUNTER})
 
 
