@@ -156,3 +156,20 @@ def test_what_is_sensitive_asks_again_and_goes_on(desk, key, surgery, live_serve
     desk.get_by_role("button", name="Remove Code app").click()
     desk.wait_for_url("**/factors")
     assert desk.get_by_role("button", name=re.compile("Remove")).count() == 0, "the last one stays"
+
+
+def test_a_social_security_number_takes_a_passkey_again(desk, key, surgery, live_server):
+    from confide.access.entrances import Session
+
+    with_passkey(desk, surgery, live_server.url, "desk")
+    desk.goto(f"{live_server.url}/patients/{surgery.patient}")
+    Session.objects.update(proved_at=datetime.now(UTC) - timedelta(minutes=11))
+    value = desk.locator("[id^=ssn].value").first
+    value.locator("summary").click()
+    value.get_by_role("button", name="Uncover").click()
+    value.get_by_text("Prove that it is you.").wait_for()
+    assert place.SSN not in desk.content()
+    value.get_by_role("button", name="Use a passkey").click()
+    value.get_by_text(place.SSN).wait_for()
+    assert Session.objects.get().proved_at > datetime.now(UTC) - timedelta(minutes=5)
+    assert desk.url.endswith(surgery.patient), "and nothing stands in the address"

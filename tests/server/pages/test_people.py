@@ -151,3 +151,29 @@ def test_a_part_asks_in_its_place_and_leads_nowhere_else(surgery, doctor):
         app = enrol(account)
         answer = doctor.post("/prove", {"next": wanted, "prove-code": app.recovery[0]})
         assert answer["Location"] == place
+
+
+def test_a_social_security_number_asks_for_a_factor_and_is_shown_in_the_same_flow(surgery, desk):
+    from tests.server.pages import surgery as place
+
+    app = enrol(surgery.account("desk"))
+    form = {"element": "ssn", "purpose": "HOPERAT", "type": "Patient", "id": surgery.patient}
+    address = f"/patients/{surgery.patient}/reveal"
+    for headers in ({"HX-Request": "true"}, {}):
+        Session.objects.update(proved_at=datetime.now(UTC) - timedelta(minutes=10))
+        asked = desk.post(address, form, headers=headers).content.decode()
+        assert "Prove that it is you" in asked
+        assert place.SSN not in asked
+        assert f'action="{address}"' in asked
+        assert ("<!doctype" in asked.lower()) is not bool(headers)
+        for name, value in form.items():
+            assert f'<input type="hidden" name="{name}" value="{value}">' in asked
+        wrong = desk.post(address, form | {"prove-code": "000000"}, headers=headers).content.decode()
+        assert "That did not prove it." in wrong
+        assert place.SSN not in wrong
+        code = app.recovery.pop()
+        shown = desk.post(address, form | {"prove-code": code}, headers=headers).content.decode()
+        assert place.SSN in shown
+        assert code not in shown
+        assert place.SSN in desk.post(address, form, headers=headers).content.decode(), "it holds for a while"
+    assert len(told("step-up")) == 2
