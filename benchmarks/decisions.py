@@ -1,4 +1,4 @@
-"""A decision: its facts in one query, and then the decision itself, about people nobody has asked about yet."""
+"""A decision: its facts in one query, then the decision itself, about people nobody has asked about yet."""
 
 from __future__ import annotations
 

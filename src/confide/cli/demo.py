@@ -302,6 +302,7 @@ def _fill(scene: stage.Stage, folder: Path, url: str, stop: Stop) -> None:
         return
     scene.done = True
     scene.save(folder)
+    stage.introduce(scene)
     stage.dismiss(scene, folder)
     rate = summary.resources / summary.seconds
     done = f"{show.many(summary.resources, 'resource')} in {show.duration(summary.seconds)}"

@@ -188,14 +188,39 @@ class Rest:
 
 
 def somebody(stage: Stage) -> str:
-    """Return the name of the first patient: something to search for."""
+    """Return the name of the first patient who comes today: something to search for, and to open."""
     from confide.drill.synthetic import bundles
 
     made = bundles(stage.patients, stage.seed, stage.day)
     next(made)
+    first = ""
     for bundle in made:
-        for entry in bundle["entry"]:
+        entries = bundle["entry"]
+        coming = {
+            participant["actor"]["reference"]
+            for entry in entries
+            if entry["resource"]["resourceType"] == "Appointment"
+            and entry["resource"]["start"].startswith(stage.today)
+            for participant in entry["resource"]["participant"]
+        }
+        for entry in entries:
             if entry["resource"]["resourceType"] == "Patient":
                 name = entry["resource"]["name"][0]
-                return f"{name['given'][0]} {name['family']}"
-    return ""
+                said = f"{name['given'][0]} {name['family']}"
+                first = first or said
+                if entry["fullUrl"] in coming:
+                    return said
+    return first
+
+
+def introduce(stage: Stage) -> None:
+    """Say of the clinician which Practitioner of the records she is: her own visits are hers for years."""
+    from confide.access.models import Client, Membership
+    from confide.drill.practice import practice as laid_out
+
+    if stage.ids is None:
+        return
+    who = laid_out(stage.seed, stage.ids).clinicians[0].reference.partition("/")[2]
+    practices = Client.objects.filter(pk=stage.client).values("practice")
+    clinicians = Membership.objects.filter(practice__in=practices, role=Role.CLINICIAN, practitioner="")
+    clinicians.update(practitioner=who)
