@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 
@@ -9,9 +10,12 @@ import pytest
 
 from confide.access import budget
 from confide.access.decide import act_as_member
-from confide.access.roles import Role
+from confide.access.roles import Action, Purpose, Role
 from confide.audit.models import JournalEntry
+from confide.protect.elements import Element
+from confide.records.imports import Unit
 from confide.server.pages import dates
+from tests.practice import appointment
 from tests.server.pages.surgery import BORN, SECRETS, TODAY
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -126,3 +130,70 @@ def test_a_family_policy_does_not_close_the_chart(surgery, doctor):
     )
     assert not report.refused
     assert doctor.get(f"/patients/{surgery.patient}").status_code == 200
+
+
+def unrelated(surgery):
+    """Somebody whom the finder finds, and who does not come."""
+    from confide.records.models import Resource
+
+    rows = Resource.objects.filter(practice=surgery.practice.pk, type="Patient").exclude(pk=surgery.patient)
+    return str(rows.order_by("pk").first().pk)
+
+
+@pytest.mark.parametrize("who", ["desk", "doctor"])
+def test_a_chart_that_is_nobodys_work_says_why_and_what_opens_it(surgery, who):
+    patient = unrelated(surgery)
+    http = surgery.sign_in(who)
+    page = http.get(f"/patients/{patient}").content.decode()
+    assert "Nothing makes this patient your work now" in page
+    assert "Book an appointment" in page
+    assert "Quarles" not in page
+    assert usage(surgery, who).patients == 0
+    form = {"element": "birth-date", "purpose": "TREAT", "type": "Patient", "id": patient}
+    answer = http.post(f"/patients/{patient}/reveal", form, headers={"HX-Request": "true"})
+    assert answer.status_code == 403
+    assert "Nothing makes this patient your work now, so nothing was uncovered" in answer.content.decode()
+
+
+def test_an_appointment_that_one_booked_oneself_opens_little_and_says_so(surgery, desk):
+    patient = unrelated(surgery)
+    member = act_as_member(surgery.account("desk").memberships.get(), "x")
+    grant = surgery.system.decide(member, Action.WRITE, Purpose.HOPERAT, [patient], Element)
+    surgery.system.charts.create(grant, appointment(patient, TODAY.isoformat()))
+    page = desk.get(f"/patients/{patient}").content.decode()
+    assert "You made this appointment yourself" in page
+    assert "Quarles" in page
+    form = {"element": "member-id", "purpose": "HOPERAT", "type": "Patient", "id": patient}
+    answer = desk.post(f"/patients/{patient}/reveal", form, headers={"HX-Request": "true"})
+    assert answer.status_code == 403
+    assert "ask a colleague to book" in answer.content.decode()
+    colleague = surgery.sign_in("doctor").get(f"/patients/{patient}").content.decode()
+    assert "Quarles" in colleague
+    assert "You made this appointment" not in colleague
+
+
+def test_a_restriction_says_so(surgery, doctor):
+    consent = {
+        "resourceType": "Consent",
+        "id": "w",
+        "status": "active",
+        "scope": {"coding": [{"code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": "Patient/p"},
+        "provision": {
+            "type": "deny",
+            "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}],
+            "code": [{"coding": [{"system": "urn:confide:element", "code": "birth-date"}]}],
+        },
+    }
+    body = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": consent}]})
+    report = surgery.system.importer(surgery.practice.pk, "test").unit(Unit("test", 0, body.encode()))
+    assert not report.refused
+    page = doctor.get(f"/patients/{surgery.patient}").content.decode()
+    assert "The patient has asked that some of this be kept" in page
+    assert "Ottoline Quernheim" in page
+    assert "4 May 1963" not in page
+    form = {"element": "birth-date", "purpose": "TREAT", "type": "Patient", "id": surgery.patient}
+    answer = doctor.post(f"/patients/{surgery.patient}/reveal", form, headers={"HX-Request": "true"})
+    assert answer.status_code == 403
+    assert "The patient has asked that this be kept from that purpose" in answer.content.decode()
