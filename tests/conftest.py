@@ -23,11 +23,24 @@ TESTS = Path(__file__).parent
 # These talk to a whole installation, so each of them meets both databases.
 WHOLE_SYSTEM = ("journeys", "leaks", "faults")
 # Files that take longest begin first, so that neither core waits for the other at the end.
+LONGEST = (
+    "server/test_stuffing.py",
+    "protect/test_tokens.py",
+    "records/test_roundtrip.py",
+    "journeys/test_export.py",
+    "cli/test_columns.py",
+    "cli/test_export.py",
+    "access/test_budget.py",
+    "access/test_days.py",
+)
 LONG = ("spark", "leaks", "faults", "journeys", "cli", "browser", "files", "protect", "columns", "cipher")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server", "fresh_databases"}
 
 settings.register_profile(
-    "confide", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+    "confide",
+    deadline=None,
+    derandomize="CI" in os.environ or "CONFIDE_NOTHING_LEFT_OUT" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("confide")
 
@@ -37,6 +50,7 @@ settings.load_profile("confide")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    outside.use_memory()
     folder = Path(tempfile.mkdtemp(prefix="confide-tests-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist shares the installation of its parent
@@ -72,12 +86,21 @@ def _drop_databases_in_use() -> None:
     DatabaseCreation._destroy_test_db = drop
 
 
+def _place_in_line(item: pytest.Item) -> tuple[int, int]:
+    name = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+    folder = _folder(item)
+    return (
+        LONGEST.index(name) if name in LONGEST else len(LONGEST),
+        LONG.index(folder) if folder in LONG else len(LONG),
+    )
+
+
 def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(_folder(item)) if _folder(item) in LONG else len(LONG))
+    items.sort(key=_place_in_line)
     for item in items:
         folder = _folder(item)
         uses_database = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,6 +15,23 @@ NO_SHARED = "no folder ../shared beside the project (CONFIDE_SHARED names anothe
 NO_CHROMIUM = "no Chromium (Debian: apt-get install chromium; CONFIDE_CHROMIUM names another)"
 NO_JAVA = "no Java 17 or 21 (Debian: apt-get install openjdk-17-jre-headless; CONFIDE_JAVA_HOME names one)"
 NO_POSTGRES = "no PostgreSQL 15 or newer (Debian: apt-get install postgresql; CONFIDE_PG_BIN names another)"
+
+
+MEMORY = Path("/dev/shm")
+ROOM = 6 << 30
+"""Bytes that a run may need for what it keeps in passing."""
+
+
+def use_memory() -> None:
+    """Keep temporary files in memory where there is plenty, for this program and those that it starts.
+
+    Nothing is written less durably for that: databases sync as they always do, to a device that is quick.
+    """
+    if "TMPDIR" in os.environ or not MEMORY.is_mount():
+        return
+    free = re.search(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    if shutil.disk_usage(MEMORY).free > ROOM and free and int(free[1]) << 10 > 2 * ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 def shared() -> Path | None:

@@ -121,6 +121,7 @@ def main(arguments: list[str]) -> int:
     if programs is None:
         print(f"left out: the tests on PostgreSQL: {outside.NO_POSTGRES}")
         return 0 if optional and not os.environ.get("CONFIDE_NOTHING_LEFT_OUT") else 1
+    outside.use_memory()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with cluster(programs) as environment:
         try:

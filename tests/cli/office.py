@@ -66,15 +66,7 @@ class Office:
             connection.execute(statement.encode(), values)
 
     def ask(self, statement: str) -> list[tuple[object, ...]]:
-        """Read from the database directly."""
-        url = self.confide.databases.get("DATABASE_URL")
-        if url is None:
-            with closing(sqlite3.connect(self.confide.data / "confide.sqlite3", timeout=30)) as connection:
-                return connection.execute(statement).fetchall()
-        import psycopg
-
-        with psycopg.connect(url) as connection:
-            return connection.execute(statement.encode()).fetchall()
+        return self.confide.ask(statement)
 
     def request(self, *more: object, exits: int = 0) -> str:
         said = self(

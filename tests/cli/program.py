@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError
@@ -60,6 +61,17 @@ class Confide:
         assert "\x1b" not in done.stdout, "colours are for terminals"
         return done.stdout
 
+    def ask(self, statement: str) -> list[tuple[object, ...]]:
+        """Read from the database directly."""
+        url = self.databases.get("DATABASE_URL")
+        if url is None:
+            with closing(sqlite3.connect(self.data / "confide.sqlite3", timeout=30)) as connection:
+                return connection.execute(statement).fetchall()
+        import psycopg
+
+        with psycopg.connect(url) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
     @contextmanager
     def running(self, *words: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
         """Start a command in a session of its own; whatever is left of it afterwards is a failure."""
@@ -107,7 +119,7 @@ def children(folder: Path) -> list[int]:
 
 def gone(folder: Path) -> bool:
     """Whether all of them end soon."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if not children(folder):
             return True

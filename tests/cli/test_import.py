@@ -10,7 +10,9 @@ import signal
 import time
 from pathlib import Path
 
-from tests.cli.program import Confide, gone, on_linux, stop
+import pytest
+
+from tests.cli.program import PATIENCE, Confide, gone, on_linux, stop
 
 CANARY = "Zq7vKexample99Wt"
 
@@ -29,6 +31,16 @@ def lines(path: Path, count: int) -> Path:
     patients = ({"resourceType": "Patient", "id": f"p{i}", "gender": "female"} for i in range(count))
     path.write_text("".join(json.dumps(each) + "\n" for each in patients))
     return path
+
+
+def some_are_in(confide: Confide) -> None:
+    """Wait until an import has written something, however busy the machine is."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if confide.ask("SELECT count(*) FROM records_resource") != [(0,)]:
+            return
+        time.sleep(0.05)
+    pytest.fail("the import writes nothing")
 
 
 def test_two_bundles_go_in_and_a_second_time_nothing_changes(installed: Confide, shared: Path) -> None:
@@ -94,7 +106,7 @@ def test_what_cannot_be_imported_is_said_in_one_line(apart: Confide) -> None:
 def test_interrupted_it_ends_cleanly_and_resumes(installed: Confide) -> None:
     path = lines(installed.folder / "many.ndjson", 40_000)
     with installed.running("import", path) as process:
-        time.sleep(4)
+        some_are_in(installed)
         said = stop(process, terminal=True)
         assert process.returncode == 130, said
     assert "the same command resumes it" in said
@@ -112,7 +124,7 @@ def test_interrupted_it_ends_cleanly_and_resumes(installed: Confide) -> None:
 def test_killed_it_leaves_no_process(installed: Confide) -> None:
     path = lines(installed.folder / "many.ndjson", 40_000)
     with installed.running("import", path) as process:
-        time.sleep(3)
+        some_are_in(installed)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert gone(installed.folder)

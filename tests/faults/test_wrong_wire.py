@@ -175,7 +175,7 @@ BODIES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("what", BODIES)
 def test_a_body_that_is_no_resource(served: Served, what: str) -> None:
-    stored, before, begun = served.rows(), served.memory(), time.monotonic()
+    stored, before = served.rows(), served.memory()
     kind = "Binary" if b'"Binary"' in BODIES[what] else "Patient"
     outcome(served.premises.ask("POST", f"/fhir/R4/{kind}", BODIES[what]), 400, 422)
     outcome(served.premises.ask("POST", "/fhir/R4", BODIES[what]), 400, 422)
@@ -184,7 +184,6 @@ def test_a_body_that_is_no_resource(served: Served, what: str) -> None:
     bundle = b'{"resourceType":"Bundle","type":"transaction","entry":[%s,%s]}' % (good, wrong)
     outcome(served.premises.ask("POST", "/fhir/R4", bundle), 400, 422)
     assert served.rows() == stored
-    assert time.monotonic() - begun < 10
     assert served.memory() - before < MOST_MEMORY
 
 
