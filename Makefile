@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTED := src tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format bench bench-large docs lock clean
+.PHONY: help demo test faults lint format bench bench-large attack docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,13 +50,17 @@ bench: .venv/bench.stamp ## measure; prints a table and writes build/bench.json
 bench-large: .venv/bench.stamp ## the same for ten million rows: minutes, and gigabytes of disk
 	$(BIN)/python -m benchmarks --large
 
+attack: .venv/dev.stamp build/attackers/schemathesis.stamp build/attackers/wapiti.stamp ## schemathesis and wapiti against a real server: minutes; ATTACK_EXAMPLES, ATTACK_SECONDS
+	$(BIN)/python -m tools.attack build/attackers
+
 docs: .venv/dev.stamp ## the documentation as pages in build/docs; fails on a broken link
 	$(BIN)/python -m tools.docs
 
 # The locks hold on Python 3.11 to 3.13. Every package comes as a wheel, but for the few that have none.
 # uv works out all of them at once.
-LOCK = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(WHEELS) \
-	--no-emit-find-links --no-annotate --custom-compile-command "make lock" --extra server --extra postgres
+UV = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(WHEELS) \
+	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
+LOCK = $(UV) --extra server --extra postgres
 
 lock: ## newest versions into requirements/*.txt
 	$(PYTHON) -m venv build/uv
@@ -66,6 +70,15 @@ lock: ## newest versions into requirements/*.txt
 		pyproject.toml requirements/build.in --output-file requirements/dev.txt
 	$(LOCK) --upgrade --constraint requirements/dev.txt --extra columns --extra bench \
 		pyproject.toml requirements/build.in --output-file requirements/bench.txt
+	$(UV) --upgrade requirements/schemathesis.in --output-file requirements/schemathesis.txt
+	$(UV) --upgrade requirements/wapiti.in --output-file requirements/wapiti.txt
+
+# Each attacker has an environment of its own: its packages must decide neither about ours nor the other's.
+build/attackers/%.stamp: requirements/%.txt
+	@echo "installing $* into build/attackers (once)"
+	@$(PYTHON) -m venv build/attackers/$*
+	@build/attackers/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
 
 clean: ## forget the environment and what was built; the demo's data stays
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -50,7 +50,7 @@ def cluster(programs: Path) -> Iterator[dict[str, str]]:
         initdb = [programs / "initdb", "-D", data, "-U", "confide", f"--pwfile={password_file}"]
         initdb += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--data-checksums"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=quiet, **become)
-        port = _free_port()
+        port = free_port()
         postgres = [programs / "postgres", "-D", data, "-p", str(port)]
         for option in SETTINGS:
             postgres += ["-c", option]
@@ -106,7 +106,7 @@ def _owner() -> pwd.struct_passwd | None:
     sys.exit("confide: PostgreSQL refuses to run as root, and there is no other user (add the user postgres)")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -115,12 +115,14 @@ def test_the_filter_holds_no_password(tmp_path: Path) -> None:
     assert hashlib.sha1(b"Very-Secret-Sentence").digest()[:8] not in content
 
 
+@pytest.mark.asvs("6.2.4")
 def test_common_passwords_are_known_on_day_one() -> None:
     for known in ("password", "123456", "Password1", "iloveyou", "qwertyuiop"):
         assert passwords.is_breached(known, [passwords.popular()]), known
     assert not passwords.is_breached("otter-lamp-fable-winter", [passwords.popular()])
 
 
+@pytest.mark.asvs("6.1.2", "6.2.11")
 @pytest.mark.parametrize(
     ("password", "why"),
     [
@@ -139,6 +141,7 @@ def test_a_weak_password_is_refused_with_its_reason(password: str, why: str) -> 
     assert password not in str(refusal.value)
 
 
+@pytest.mark.asvs("6.2.12")
 def test_a_breached_password_is_refused_also_where_a_second_factor_allows_short_ones(tmp_path: Path) -> None:
     made = build(tmp_path, b"otter-lamp-fable-winter\nq8#kLw2z")
     with pytest.raises(WeakPassword, match="stolen elsewhere"):
@@ -149,6 +152,7 @@ def test_a_breached_password_is_refused_also_where_a_second_factor_allows_short_
     passwords.require_strong("q8#kLw2y", [made], shortest=passwords.WITH_SECOND_FACTOR)
 
 
+@pytest.mark.asvs("6.2.8")
 def test_every_writing_of_a_password_is_the_same_one(tmp_path: Path) -> None:
     made = build(tmp_path, "schöne Grüße an alle".encode())
     assert passwords.is_breached("scho\u0308ne Gru\u0308ße an alle", [made])

@@ -63,6 +63,7 @@ def test_the_limit_of_an_hour_is_exact(grant, desk):
     assert usage(desk) == (LIMITS.hour_patients, LIMITS.hour_patients)
 
 
+@pytest.mark.asvs("2.3.2")
 def test_the_limit_of_a_day_is_exact(desk):
     seen = 0
     for hour in range(5):
@@ -85,6 +86,7 @@ def test_units_are_limited_too(desk):
     assert usage(actor)[1] == limits.hour_units
 
 
+@pytest.mark.asvs("2.3.3")
 def test_all_or_nothing(grant, desk):
     page = [name(i) for i in range(LIMITS.hour_patients + 1)]
     with pytest.raises(BudgetSpent):
@@ -321,6 +323,7 @@ def test_a_month_is_well_below_thirty_days():
         assert limits.month.units <= limits.day_units * 15
 
 
+@pytest.mark.asvs("2.1.3")
 def test_the_documented_limits_are_the_limits():
     text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     rows = {}
@@ -404,6 +407,7 @@ def stampede(tmp_path, databases, *words, **more):
     return result
 
 
+@pytest.mark.asvs("2.3.4")
 def test_a_stampede_never_exceeds_by_one(tmp_path, fresh_databases):
     """64 threads on one person in ten sessions, each thread with a connection of its own."""
     result = stampede(tmp_path, fresh_databases, "one", 0)

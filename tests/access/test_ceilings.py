@@ -63,6 +63,7 @@ def test_a_practice_is_stopped_at_its_hour_exactly(practice, settings):
     assert look(three, 30, later, first=500) == 30
 
 
+@pytest.mark.asvs("2.3.2")
 def test_a_practice_is_stopped_at_its_day_exactly(practice, settings):
     settings.CONFIDE_PRACTICE_DAY_PATIENTS = 250
     seen = 0

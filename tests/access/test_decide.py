@@ -29,6 +29,7 @@ def ask(actor, action=Action.READ, purpose=Purpose.TREAT, patients=None, element
     return decide(actor, action, purpose, patients, elements, NOW)
 
 
+@pytest.mark.asvs("8.2.3")
 def test_the_answer_is_per_element(desk):
     grant = ask(desk)
     assert grant.forms == {
@@ -41,6 +42,7 @@ def test_the_answer_is_per_element(desk):
     assert grant.practice == desk.practice
 
 
+@pytest.mark.asvs("15.3.1")
 def test_what_was_not_asked_for_is_a_stand_in_at_most(desk):
     grant = ask(desk, elements=[Element.NAME])
     assert grant.form(Element.PHONE) is Form.STAND_IN
@@ -58,6 +60,7 @@ def test_asking_for_no_element_asks_for_the_action(desk):
         ask(desk, Action.JOURNAL_READ, elements=[])
 
 
+@pytest.mark.asvs("8.2.1")
 def test_a_purpose_of_others_is_denied(desk):
     with pytest.raises(AccessDenied):
         ask(desk, purpose=Purpose.BTG)

@@ -15,6 +15,7 @@ from confide.errors import Unavailable
 PASSWORD = "winter otters under lamps"
 
 
+@pytest.mark.asvs("11.4.2")
 def test_it_is_argon2id_with_djangos_costs():
     made = make_password(PASSWORD)
     assert made.startswith("argon2$argon2id$v=19$m=102400,t=2,p=8$")
@@ -22,6 +23,7 @@ def test_it_is_argon2id_with_djangos_costs():
     assert not check_password("another", made)
 
 
+@pytest.mark.asvs("15.2.2")
 def test_no_more_are_hashed_at_once_than_the_setting_says(monkeypatch):
     """The real turnstile, around a hash that waits for the others to arrive."""
     inside, most = [0], [0]

@@ -20,6 +20,7 @@ def nurse(db):
     return Account.objects.create_user("nurse")
 
 
+@pytest.mark.asvs("6.5.2")
 def test_only_a_digest_of_the_words_is_kept(nurse):
     words = invitations.invite(nurse, Opens.FACTOR, None, NOW)
     assert len(words.split("-")) == 4
@@ -32,6 +33,7 @@ def test_only_a_digest_of_the_words_is_kept(nurse):
         assert invitations.find(nurse, typed, NOW) is None, typed
 
 
+@pytest.mark.asvs("6.4.1")
 def test_it_is_for_one_account_for_72_hours_and_once(nurse):
     words = invitations.invite(nurse, Opens.BOTH, None, NOW)
     other = Account.objects.create_user("other")

@@ -51,6 +51,7 @@ def test_a_wait_is_over_after_it():
     assert judge(facts(Rule.ACCOUNT, first, ago=2), NOW).rung is Rung.OPEN
 
 
+@pytest.mark.asvs("6.1.1")
 @given(st.dictionaries(st.sampled_from(list(Rule)), st.integers(0, 10**6)), st.booleans(), st.integers(0, 2))
 def test_what_others_do_never_stops_a_known_device(numbers, home, own):
     counts = {rule: Count(number, NOW) for rule, number in numbers.items()} | {Rule.DEVICE: Count(own, NOW)}

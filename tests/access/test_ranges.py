@@ -65,6 +65,7 @@ def test_it_is_one_list_among_others(service: str) -> None:
         passwords.require_strong(BREACHED, [passwords.popular(), RangeApi(service)])
 
 
+@pytest.mark.asvs("16.5.2")
 def test_a_silent_service_is_told(service: str) -> None:
     address = service.replace("/range", "")
     port = int(address.rpartition(":")[2])
@@ -73,6 +74,7 @@ def test_a_silent_service_is_told(service: str) -> None:
     assert BREACHED not in str(refusal.value)
 
 
+@pytest.mark.asvs("12.3.2", "13.2.4")
 @pytest.mark.parametrize("url", ["http://passwords.example/range/", "ftp://127.0.0.1/", "nonsense", ""])
 def test_an_open_line_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="https"):

@@ -61,6 +61,7 @@ def sees(elm, actor, patient):
     return bool(grant.clear | grant.masked)
 
 
+@pytest.mark.asvs("8.2.2")
 def test_without_a_relationship_a_chart_stays_stand_ins(elm, patient):
     for role in ("front_desk", "nurse", "clinician", "biller", "practice_manager"):
         actor = elm.member(role)

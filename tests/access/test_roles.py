@@ -30,10 +30,12 @@ def _expected() -> dict[Cell, Form]:
 EXPECTED = _expected()
 
 
+@pytest.mark.asvs("8.1.1")
 def test_the_list_has_every_cell():
     assert set(EXPECTED) == set(product(Role, Action, Purpose, Element))
 
 
+@pytest.mark.asvs("8.1.2")
 @pytest.mark.parametrize(
     ("role", "action", "purpose"), list(product(Role, Action, Purpose)), ids=lambda value: value.value
 )

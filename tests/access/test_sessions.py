@@ -115,6 +115,7 @@ def test_a_session_of_somebody_else_is_none(account):
     assert sessions.resume("", account.pk, NOW) is End.ENDED
 
 
+@pytest.mark.asvs("7.1.1")
 @pytest.mark.parametrize("role", [role for role in Role if role not in {Role.SYSTEM, Role.INTEGRATOR}])
 def test_who_opens_clear_values_idles_a_quarter_of_an_hour(membership, role, settings):
     membership.role = role

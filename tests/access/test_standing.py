@@ -66,6 +66,7 @@ def told():
 # Frozen
 
 
+@pytest.mark.asvs("7.4.2")
 def test_a_frozen_person_is_refused_with_every_session_and_stays_so_until_a_second_person_speaks(
     practice, membership, person
 ):
@@ -90,6 +91,7 @@ def test_a_frozen_person_is_refused_with_every_session_and_stays_so_until_a_seco
     assert (row.by, row.lifted_by, row.lifted_at) == (officer.pk, officer.pk, NOW)
 
 
+@pytest.mark.asvs("10.4.9")
 def test_a_frozen_program_loses_its_tokens(practice, program, client_row, person):
     officer = person()
     AccessToken.objects.create(client=client_row, digest="a" * 64, expires_at=NOW + MINUTE)

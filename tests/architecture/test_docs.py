@@ -78,6 +78,7 @@ def test_a_decision_says_what_would_change_it(page: Path) -> None:
     assert not [heading for heading in DECISION if heading not in text]
 
 
+@pytest.mark.asvs("15.1.2")
 def test_what_the_source_stands_on_is_declared() -> None:
     """Every third-party import of the package is a dependency in pyproject.toml."""
     from importlib.metadata import packages_distributions

@@ -88,6 +88,7 @@ def test_an_error_never_repeats_a_value() -> None:
     assert not told
 
 
+@pytest.mark.asvs("16.2.5")
 def test_a_log_line_never_repeats_a_value() -> None:
     levels = {"debug", "info", "warning", "error", "exception", "critical"}
     told = [

@@ -6,6 +6,8 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture.source import modules
 
 LIBRARY = {"errors", "cipher", "fhir", "protect", "columns", "spark"}
@@ -68,6 +70,7 @@ def test_the_drill_uses_the_public_api_only() -> None:
     assert not strangers
 
 
+@pytest.mark.asvs("8.3.1")
 def test_only_decide_makes_grants() -> None:
     makers = [
         f"{module.place}:{node.lineno}"
@@ -137,6 +140,7 @@ def test_nobody_writes_to_the_journal_but_the_journal() -> None:
     assert not strangers
 
 
+@pytest.mark.asvs("15.2.3")
 def test_the_library_works_without_the_server() -> None:
     """What ``pip install confide`` without extras gives can be imported, and so can the command."""
     bare = [module.name for module in modules() if module.layer in LIBRARY and not extras(module.name)]

@@ -116,6 +116,7 @@ def handed_to(function: str) -> set[str]:
     return told
 
 
+@pytest.mark.asvs("8.3.1")
 def test_nothing_else_opens() -> None:
     found = {name: opens(function) for name, function in FUNCTIONS.items() if opens(function)}
     assert {name: sorted(set(calls)) for name, calls in found.items()} == {

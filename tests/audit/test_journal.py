@@ -57,6 +57,7 @@ def test_the_writing_that_is_hashed_is_fixed():
     )
 
 
+@pytest.mark.asvs("11.4.3")
 def test_the_leaf_is_that_of_rfc_6962():
     assert hash_leaf(ENTRY) == hashlib.sha256(b"\x00" + format_canonical(ENTRY)).digest()
 
@@ -68,6 +69,7 @@ def test_every_change_changes_the_leaf(change):
     assert hash_leaf(replace(ENTRY, **change)) != hash_leaf(ENTRY)
 
 
+@pytest.mark.asvs("16.2.2")
 def test_what_is_appended_is_read_back(journal, reading, officer):
     entry = replace(ENTRY, practice=officer.practice)
     (id_,) = journal.append([entry])
@@ -88,6 +90,7 @@ def test_nothing_is_appended_for_nothing(journal, django_assert_num_queries, db)
         assert journal.append([]) == []
 
 
+@pytest.mark.asvs("16.2.1")
 def test_an_entry_tells_what_a_grant_was_used_for(reveal, officer):
     entry = entry_for(
         reveal, NOW, patient="p1", elements={Element.NAME: Form.CLEAR}, resource_type="Patient", version=2
@@ -110,6 +113,7 @@ def test_an_entry_tells_what_a_grant_was_used_for(reveal, officer):
     assert entry.elements == {"name": "clear"}
 
 
+@pytest.mark.asvs("16.3.2")
 def test_a_refusal_has_an_entry_without_a_grant(journal, officer):
     entry = refusal_for(officer, Action.READ, Purpose.TREAT, NOW, patient="p1")
     journal.append([entry])
@@ -160,6 +164,7 @@ def test_an_entry_that_cannot_be_told_apart_is_refused(journal, db, change):
         journal.append([replace(ENTRY, **change)])
 
 
+@pytest.mark.asvs("16.4.2")
 @pytest.mark.parametrize(
     "statement",
     [

@@ -204,6 +204,7 @@ NAMELESS = """() => [...document.querySelectorAll(
   .map(e => e.outerHTML)"""
 
 
+@pytest.mark.asvs("6.2.6")
 def test_every_control_has_a_name_and_every_page_a_heading(anywhere, surgery, enter, live_server):
     def read(what):
         assert anywhere.evaluate(NAMELESS) == [], what

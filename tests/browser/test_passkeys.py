@@ -76,6 +76,7 @@ def with_passkey(page: Any, surgery: Any, base: str, name: str) -> None:
     page.wait_for_url(re.compile(rf"^{base}/(find|journal)$"))
 
 
+@pytest.mark.asvs("6.3.3")
 def test_an_invitation_a_passkey_and_signing_in_with_it_alone(desk, key, surgery, live_server):
     from confide.access.entrances import Session
 

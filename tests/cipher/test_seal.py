@@ -18,6 +18,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors/rfc8452-c2.json").rea
 KEY = SealingKey(bytes(range(32)))
 
 
+@pytest.mark.asvs("11.2.1", "11.3.2")
 @pytest.mark.parametrize("case", VECTORS, ids=lambda c: f"{len(c['plaintext']) // 2}-{len(c['aad']) // 2}")
 def test_rfc_8452_in_the_library(case):
     key, nonce, aad, plaintext, result = map(bytes.fromhex, case.values())
@@ -47,6 +48,7 @@ def test_two_seals_of_the_same_differ():
     assert len({KEY.seal(b"x", b"") for _ in range(1000)}) == 1000
 
 
+@pytest.mark.asvs("11.3.3")
 @given(st.binary(max_size=100), st.binary(max_size=20), st.data())
 def test_any_flipped_bit(plaintext, aad, data):
     sealed = bytearray(KEY.seal(plaintext, aad))

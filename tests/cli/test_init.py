@@ -7,6 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.cli.program import Confide
 
 
@@ -72,6 +74,7 @@ def test_options_do_not_contradict_what_is_written(apart: Confide) -> None:
     assert not (apart.folder / "new").exists()
 
 
+@pytest.mark.asvs("6.3.2")
 def test_people_and_practices_are_added_once(installed: Confide) -> None:
     first = installed("staff", "add", "rbanerjee", "--role", "clinician", "--name", "Rahul Banerjee")
     assert "password" in first

@@ -93,6 +93,7 @@ def test_errors_of_the_vault_have_a_code_and_a_text(day: Day) -> None:
         assert set(answer.json()["error"]) == {"code", "text"}, answer
 
 
+@pytest.mark.asvs("14.2.4")
 def test_no_canary_is_in_any_byte_that_is_left(day: Day) -> None:
     left = list(files([day.premises.folder]))
     assert {"logs", "refusals.ndjson", "keyring.json"} <= {p.name for p in left}

@@ -57,6 +57,7 @@ def test_what_is_written_is_read_back(data):
     assert read(data, config.format(found)) == found
 
 
+@pytest.mark.asvs("1.3.3")
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -84,6 +85,7 @@ def test_a_wrong_value_is_not_repeated(data):
         assert "S3cret" not in str(caught.value)
 
 
+@pytest.mark.asvs("13.3.1")
 def test_secrets_do_not_show(data):
     found = read(data, DATABASE_URL="postgres://u:S3cret@h/n", CONFIDE_PASSPHRASE="S3cret")
     assert "S3cret" not in repr(found)
@@ -117,6 +119,7 @@ def test_a_keyring_among_the_data_is_refused_outside_the_demo(data):
     read(data, text, CONFIDE_DEMO="true").check()
 
 
+@pytest.mark.asvs("12.2.1")
 def test_plain_http_is_for_loopback(data):
     found = read(data, CONFIDE_PLAIN_HTTP="yes", CONFIDE_HOST="0.0.0.0")
     config.create_secret(found.secret)
@@ -178,6 +181,7 @@ def test_what_is_wrong_about_an_identity_provider_is_named(data, old, new, place
     assert "in clear" not in str(caught.value)
 
 
+@pytest.mark.asvs("13.3.2")
 def test_its_secret_is_its_owners_alone(data):
     [issuer] = read(data, ELM).issuers
     with pytest.raises(Misconfigured, match="cannot be read"):

@@ -9,6 +9,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "keys"])
 CANARY = "Zwx7Kq9Plm3Vb2Tn"
 
 
+@pytest.mark.asvs("13.4.3")
 @pytest.mark.parametrize("path", [f"/{CANARY}", f"/patients/{CANARY}/{CANARY}/{CANARY}", f"/find/{CANARY}"])
 def test_an_address_that_is_not_there(path: str) -> None:
     response = Http().get(path)
@@ -32,6 +33,7 @@ def test_a_form_of_another_site() -> None:
     assert b"<h1>" in response.content
 
 
+@pytest.mark.asvs("16.3.4")
 def test_a_failure_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     from django.test import RequestFactory
 

@@ -103,6 +103,7 @@ def test_every_page_that_a_person_reaches_is_safe_to_show(surgery):
     } <= reached
 
 
+@pytest.mark.asvs("3.2.1", "3.4.1", "3.4.2", "3.4.3", "3.4.4", "3.4.5", "3.4.6", "14.3.2")
 def test_every_address_answers_with_the_headers(surgery):
     """All addresses and methods, also what goes wrong."""
     somebody = surgery.sign_in("doctor")
@@ -134,6 +135,7 @@ def test_what_goes_wrong_has_the_headers(surgery, monkeypatch):
         check_page(str(status), answer)
 
 
+@pytest.mark.asvs("1.2.3")
 def test_no_template_holds_a_script_or_a_style():
     assert len(TEMPLATES) > 20
     for path in TEMPLATES:
@@ -142,6 +144,7 @@ def test_no_template_holds_a_script_or_a_style():
         assert not re.search(r"\|\s*safe|autoescape off", path.read_text()), path.name
 
 
+@pytest.mark.asvs("3.5.1")
 def test_every_change_needs_the_forms_token(surgery):
     """Over all addresses and methods that change something; what needs none is named here."""
     exempt, refused = set(), 0
@@ -166,6 +169,7 @@ def test_every_change_needs_the_forms_token(surgery):
     assert JournalEntry.objects.count() == before
 
 
+@pytest.mark.asvs("3.5.3")
 def test_another_site_opens_no_page_and_changes_nothing(surgery):
     http = surgery.sign_in("doctor")
     before = JournalEntry.objects.count()
@@ -207,6 +211,7 @@ def test_a_door_shows_no_patient(surgery):
         assert followed.status_code == 403
 
 
+@pytest.mark.asvs("1.2.2", "3.7.2")
 def test_nothing_leads_to_another_site(surgery):
     for place in ("https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example"):
         page = practice_of_pages.browser().get("/sign-in", {"next": place})
@@ -218,6 +223,7 @@ def test_nothing_leads_to_another_site(surgery):
         assert not answer["Location"].startswith(("//", "/\\"))
 
 
+@pytest.mark.asvs("14.3.1")
 def test_signing_out_clears_what_the_browser_keeps(surgery):
     http = surgery.sign_in("doctor")
     kept = practice_of_pages.browser()
@@ -227,6 +233,7 @@ def test_signing_out_clears_what_the_browser_keeps(surgery):
     assert kept.get("/find")["Location"].startswith("/sign-in")
 
 
+@pytest.mark.asvs("3.3.4")
 def test_cookies_are_no_scripts_business(surgery):
     from tests.server import factored
 
@@ -259,6 +266,7 @@ def tls(settings):
     return settings
 
 
+@pytest.mark.asvs("4.1.2", "12.2.1")
 def test_without_tls_people_are_led_to_it_and_programs_are_refused(tls, surgery):
     http = practice_of_pages.browser()
     led = http.get("/sign-in")
@@ -270,6 +278,7 @@ def test_without_tls_people_are_led_to_it_and_programs_are_refused(tls, surgery)
             assert refused["Content-Type"].startswith("application/")
 
 
+@pytest.mark.asvs("4.1.3")
 def test_only_a_named_proxy_says_that_it_was_tls(tls, surgery):
     said = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}
     believed = Http(REMOTE_ADDR="10.0.0.1").get("/sign-in", headers=said)

@@ -43,6 +43,7 @@ def test_a_genuine_token_says_who_and_how():
     assert uid_of(ISSUER, "s-1") != uid_of(Issuer("elm", "", "https://x.example", "", Path()), "s-1")
 
 
+@pytest.mark.asvs("10.2.2", "10.5.3", "10.5.4")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -59,6 +60,7 @@ def test_what_is_wrong_with_one_claim_is_refused_in_the_same_words(changes):
         read(sign(**changes))
 
 
+@pytest.mark.asvs("6.8.2")
 def test_a_signature_of_somebody_else_is_none():
     stranger = RSAKey.generate_key(2048, {"kid": "r"})
     secret = OctKey.import_key(b"elm-knows-this-secret-of-32-bytes", {"kid": "o"})
@@ -96,6 +98,7 @@ def test_a_factor_is_proved_only_where_the_token_says_so_and_when(changes, prove
     assert proves_factor(read(sign(**changes)), ISSUER, NOW) is proved
 
 
+@pytest.mark.asvs("6.8.4")
 def test_silence_proves_nothing_whatever_the_configuration():
     nothing = Issuer("elm", "Elm", "https://login.elm.example", "confide", Path(), amr=())
     said = Claims("u", NOW - timedelta(seconds=1), "", frozenset())

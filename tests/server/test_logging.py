@@ -32,6 +32,7 @@ def fall(value):
     raise KeyError(value)
 
 
+@pytest.mark.asvs("16.2.5")
 def test_an_exception_is_a_class_and_places(log):
     try:
         fall(VALUE)
@@ -93,6 +94,7 @@ def test_of_other_libraries_only_the_template_is_written(log, name):
     assert "Not Found: %s" in log.getvalue()
 
 
+@pytest.mark.asvs("1.2.4")
 @pytest.mark.django_db
 def test_sql_at_debug_has_no_parameters(log):
     from django.db import connection
@@ -107,6 +109,7 @@ def test_sql_at_debug_has_no_parameters(log):
     assert VALUE not in log.getvalue()
 
 
+@pytest.mark.asvs("16.2.4", "16.4.1")
 def test_a_record_is_one_line(log):
     logging.getLogger("confide").info("first\nsecond\r\nthird", stack_info=True)
     assert "first second  third\n  logged at " in log.getvalue()
@@ -117,6 +120,7 @@ def test_a_wrong_template_is_withheld():
     assert describe(record) == "(message withheld)"
 
 
+@pytest.mark.asvs("16.2.3")
 def test_libraries_keep_no_handlers_of_their_own():
     from django.conf import settings
 

@@ -69,6 +69,7 @@ def test_authlib_gets_a_token(live: str, lab: Any) -> None:
         assert session.get(f"{live}/fhir/R4/Patient").json()["total"] == 0
 
 
+@pytest.mark.asvs("9.2.1", "9.2.2", "9.2.3")
 @pytest.mark.parametrize(
     "claims",
     [
@@ -99,6 +100,7 @@ def test_an_assertion_with_a_wrong_claim(lab: Any, claims: dict[str, Any]) -> No
     assert refused(ask(assertion(lab.pk, **claims)))
 
 
+@pytest.mark.asvs("9.1.1", "9.1.2", "10.4.10")
 def test_an_assertion_that_nobody_here_signed(lab: Any, practice: Any) -> None:
     secret = OctKey.import_key("a secret that is long enough to be one, 48 bytes....")
     public = OctKey.import_key(json.dumps(KEY.as_dict(private=False)))
@@ -137,6 +139,7 @@ def test_a_clock_may_be_a_minute_off(lab: Any) -> None:
     assert ask(assertion(lab.pk, aud=["x", TOKEN_URL])).status_code == 200
 
 
+@pytest.mark.asvs("10.4.4", "15.3.7")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -167,6 +170,7 @@ def test_a_request_that_is_no_form(lab: Any) -> None:
     assert http.post("/oauth/token", "x" * 70_000, content_type=form).status_code == 413
 
 
+@pytest.mark.asvs("10.3.2")
 def test_scopes_are_asked_at_every_step(practice: Any) -> None:
     some = laboratory.connect(laboratory.register(practice, scopes="system/Patient.cr"), "system/*.*")
     made = some.make(PATIENT)
@@ -210,6 +214,7 @@ def test_a_token_ends(api: Any, lab: Any) -> None:
     assert (AccessToken.objects.count(), AssertionId.objects.count()) == (1, 1)
 
 
+@pytest.mark.asvs("9.1.3", "11.6.1")
 def test_keys_are_looked_at_before_they_are_registered() -> None:
     from confide.errors import Invalid
     from confide.server.credentials import read_keys

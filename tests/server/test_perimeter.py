@@ -50,6 +50,7 @@ def test_a_program_comes_from_its_networks_only(practice: Any) -> None:
         assert get_from(address, issued).status_code == 200
 
 
+@pytest.mark.asvs("16.3.3")
 def test_a_stolen_token_is_no_good_elsewhere_and_stands_in_the_journal(practice: Any) -> None:
     lab = laboratory.register(practice, networks=["203.0.113.0/28"])
     issued = ask_from("203.0.113.1", assertion(lab.pk)).json()["access_token"]
@@ -71,6 +72,7 @@ def test_a_stolen_token_is_no_good_elsewhere_and_stands_in_the_journal(practice:
     assert get_from("203.0.113.1", issued).status_code == 200
 
 
+@pytest.mark.asvs("15.3.4")
 def test_behind_a_proxy_the_real_address_counts(practice: Any, settings: Any) -> None:
     lab = laboratory.register(practice, networks=["203.0.113.0/28"])
     forged = ask_from("127.0.0.1", assertion(lab.pk), **{"X-Forwarded-For": "203.0.113.1"})

@@ -11,6 +11,7 @@ from confide.server import config
 from confide.server.proxies import Origin
 
 
+@pytest.mark.asvs("4.1.3", "15.3.4")
 @pytest.mark.parametrize(
     ("proxies", "peer", "told", "origin"),
     [

@@ -63,12 +63,14 @@ def seen(api: laboratory.Api) -> int:
     return sum("birthDate" in person and len(person["birthDate"]) == 10 for person in people)
 
 
+@pytest.mark.asvs("15.3.1")
 def test_its_budget_is_one_over_all_practices(vendor: Client, practices: list[Any]) -> None:
     assert practices_of(vendor.pk) == tuple(practice.pk for practice in practices)
     assert [seen(connect(vendor, practice)) for practice in practices] == [4, 1, 0]
     assert [seen(connect(vendor, practice)) for practice in reversed(practices)] == [0, 1, 4]
 
 
+@pytest.mark.asvs("8.4.1")
 def test_a_token_acts_in_one_practice(vendor: Client, practices: list[Any]) -> None:
     one, other = connect(vendor, practices[0]), connect(vendor, practices[1])
     here = {e["resource"]["id"] for e in one.get("/Patient").json()["entry"]}

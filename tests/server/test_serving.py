@@ -58,6 +58,7 @@ def peak(process: subprocess.Popen[bytes]) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
 
 
+@pytest.mark.asvs("5.2.1")
 @pytest.mark.skipif(sys.platform != "linux", reason="not for this system: it reads /proc")
 def test_a_body_of_200_mb_is_refused_and_not_held(lab: Any) -> None:
     size = 200 * MIB
@@ -71,6 +72,7 @@ def test_a_body_of_200_mb_is_refused_and_not_held(lab: Any) -> None:
         assert peak(process) - before < 100 * MIB
 
 
+@pytest.mark.asvs("4.2.1")
 def test_a_body_in_chunks_is_read(live: str, lab: Any) -> None:
     bearer = token(live, lab)
     whole = json.dumps(laboratory.PATIENT).encode()
@@ -101,6 +103,7 @@ def test_a_stop_finishes_what_is_under_way(lab: Any, by: signal.Signals) -> None
     assert answers[0][0] == 201
 
 
+@pytest.mark.asvs("13.3.1")
 def test_keys_beside_the_records_are_not_served(tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -114,6 +117,7 @@ def test_keys_beside_the_records_are_not_served(tmp_path: Path) -> None:
         serving.serve(beside)
 
 
+@pytest.mark.asvs("16.2.3")
 def test_the_log_says_nothing_of_what_was_asked(lab: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as file:
@@ -162,6 +166,7 @@ def ask(address: str, raw: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
     return first, {name.lower(): value for name, _, value in pairs}, body
 
 
+@pytest.mark.asvs("13.4.4")
 def test_the_web_server_itself_is_discreet(live: str) -> None:
     """Whoever answers, a view, Django or the web server: the same headers, no name, no directory, no echo."""
     close = b"\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Secret: Quernheim\r\n\r\n"
@@ -188,6 +193,7 @@ def test_the_web_server_itself_is_discreet(live: str) -> None:
         assert b"gunicorn" not in body + b"".join(headers.values())
 
 
+@pytest.mark.asvs("3.3.1", "3.3.3")
 def test_over_tls_cookies_stay_with_this_host(lab: Any) -> None:
     with processes.server(CONFIDE_PLAIN_HTTP="0", CONFIDE_PROXIES="127.0.0.1") as (address, _):
         plain = b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n"

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from confide.access.models import Account
 
 
+@pytest.mark.asvs("13.4.2")
 def test_there_is_no_debug_switch():
     assert settings.DEBUG is False
 
@@ -17,22 +18,26 @@ def test_passwords_are_hashed_by_argon2():
     assert identify_hasher(make_password("correct horse battery")).algorithm == "argon2"
 
 
+@pytest.mark.asvs("6.2.1")
 @pytest.mark.parametrize("password", ["fourteen chars", "1234567890", "qwertyuiop"])
 def test_short_and_common_passwords_are_refused(password):
     with pytest.raises(ValidationError):
         validate_password(password)
 
 
+@pytest.mark.asvs("6.2.5", "6.2.9")
 def test_a_long_password_needs_no_composition():
     validate_password("only small letters")
 
 
+@pytest.mark.asvs("3.3.2")
 def test_cookies_are_for_this_host_and_no_script():
     assert settings.SESSION_COOKIE_HTTPONLY
     assert settings.CSRF_COOKIE_HTTPONLY
     assert {settings.SESSION_COOKIE_SAMESITE, settings.CSRF_COOKIE_SAMESITE} <= {"Lax", "Strict"}
 
 
+@pytest.mark.asvs("3.3.1")
 def test_cookies_travel_by_tls_unless_it_is_loopback(tmp_path):
     import os
     import subprocess

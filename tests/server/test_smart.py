@@ -7,6 +7,7 @@ import pytest
 from confide.server import smart
 
 
+@pytest.mark.asvs("10.4.11")
 @pytest.mark.parametrize(
     ("requested", "registered", "granted"),
     [

@@ -15,6 +15,7 @@ from tests.server import theft
 PATIENTS = 120
 
 
+@pytest.mark.asvs("2.4.1")
 @pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 def test_a_stolen_session_learns_of_no_more_people_than_the_budget_has(system: Any, practice: Any) -> None:
     truth, account = theft.settle(system, practice, PATIENTS)

@@ -78,6 +78,7 @@ def stolen(practice) -> list[tuple[str, str]]:
     return pairs[shift:] + pairs[:shift]
 
 
+@pytest.mark.asvs("6.1.1", "6.3.1")
 def test_ten_thousand_tries_within_the_hour(practice, clock, capfd):
     pairs = stolen(practice)
     hire(practice, {"known": OWN, "new": OWN}, enrolled=True)
@@ -130,6 +131,7 @@ def test_ten_thousand_tries_within_the_hour(practice, clock, capfd):
     print(said.out)
 
 
+@pytest.mark.asvs("6.3.1")
 def test_a_patient_program_gets_little_further(practice, clock):
     """It keeps every wait and sends every ticket, from one address, for a whole day."""
     pairs = stolen(practice)

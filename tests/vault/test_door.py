@@ -404,6 +404,7 @@ def test_a_shared_row_that_is_given_to_somebody_else(elm, patient):
         elm.read("Observation", seen)
 
 
+@pytest.mark.asvs("11.3.3")
 def test_swapped_bodies_are_noticed(elm, patient):
     one, other = (elm.add(observation(patient, code=code)) for code in ("8480-6", "8462-4"))
     a, b = (Resource.objects.get(pk=i) for i in (one, other))

@@ -145,7 +145,7 @@ def _refuse(entry: _Entry, kind: str, text: str, member: str = "request.url") ->
 def _listed(bundle: Any) -> list[Any]:
     if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
         raise InvalidResource([Issue("Bundle", "structure", "a Bundle is expected here")])
-    if bundle.get("type") not in {"transaction", "batch"}:
+    if bundle.get("type") not in ("transaction", "batch"):
         raise InvalidResource(
             [Issue("Bundle.type", "value", "only transaction and batch bundles are carried out")]
         )
@@ -164,7 +164,7 @@ def _entry(entry: Any, path: str) -> _Entry:
             [Issue(f"{path}.request", "required", "each entry says with a request what to do")]
         )
     method, url = request.get("method"), request.get("url")
-    if method not in {"GET", "POST", "PUT", "DELETE"} or not isinstance(url, str):
+    if method not in ("GET", "POST", "PUT", "DELETE") or not isinstance(url, str):
         raise InvalidResource(
             [Issue(f"{path}.request", "not-supported", "GET, POST, PUT or DELETE, and a url")]
         )

@@ -32,7 +32,7 @@ LIFETIME: Final = timedelta(minutes=10)
 _FORM = "application/x-www-form-urlencoded"
 _FORM_LIMIT = 64 * 1024
 _RESOURCE = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII).fullmatch
-_NAMES = frozenset(
+NAMES: Final = frozenset(
     {"grant_type", "scope", "client_assertion_type", "client_assertion", "client_id", "resource"}
 )
 
@@ -98,7 +98,7 @@ def _form(request: HttpRequest) -> dict[str, str]:
         raise Refusal("invalid_request", "the form is too large", status=413) from None
     except Invalid:
         raise Refusal("invalid_request", "the form cannot be read") from None
-    known = [(name, value) for name, value in fields if name in _NAMES]
+    known = [(name, value) for name, value in fields if name in NAMES]
     if sum(name == "resource" for name, _ in known) > 1:
         raise Refusal("invalid_target", "a token acts in one practice: name one resource")
     if len(known) != len(dict(known)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from confide.server import oauth
+from confide.server import oauth, openapi
 from confide.server.fhir.urls import base
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("fhir/R4/", include("confide.server.fhir.urls")),
     path("vault/", include("confide.server.vault.urls")),
     path("oauth/token", oauth.token),
+    path(openapi.ADDRESS[1:], openapi.describe),
     path("", include("confide.server.pages.urls")),
 ]
 

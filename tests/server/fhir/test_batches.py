@@ -36,6 +36,7 @@ def test_references_between_entries_are_resolved(api: Api) -> None:
     assert api.send("POST", "/", sent).status_code == 200
 
 
+@pytest.mark.asvs("2.3.3")
 def test_one_bad_entry_stops_a_transaction_and_nothing_is_stored(api: Api) -> None:
     bad = {**PATIENT, "birthDate": "1963-13-77"}
     answer = api.send("POST", "", bundle("transaction", post(PATIENT), post(bad)))
@@ -102,3 +103,12 @@ def test_the_same_id_twice_is_refused(api: Api) -> None:
     answer = api.send("POST", "", bundle("transaction", twin, twin))
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "duplicate")
     assert api.get("/Patient").json()["total"] == 0
+
+
+def test_a_kind_or_method_that_is_no_word_is_one_readable_error(api: Api) -> None:
+    """Found by schemathesis: an object in the place of a word."""
+    entry = {"request": {"method": {}, "url": "Patient"}}
+    for sent in ({"resourceType": "Bundle", "type": {}}, {"resourceType": "Bundle", "type": ["batch"]}):
+        assert api.send("POST", "", sent).status_code == 422
+    answer = api.send("POST", "", bundle("transaction", entry))
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "not-supported")

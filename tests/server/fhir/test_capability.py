@@ -22,6 +22,7 @@ def test_the_statement_is_valid(statement: Any) -> None:
     assert validate(statement) == []
 
 
+@pytest.mark.asvs("2.1.1")
 def test_the_statement_lists_what_there_is(statement: Any) -> None:
     rest = statement["rest"][0]
     kinds = {resource["type"]: resource for resource in rest["resource"]}

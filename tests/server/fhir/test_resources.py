@@ -66,6 +66,7 @@ def test_an_update_never_creates(api: Api) -> None:
     assert api.send("PUT", "/Patient/mine", {**PATIENT, "id": "mine"}).status_code == 404
 
 
+@pytest.mark.asvs("15.3.3")
 def test_stand_ins_are_not_written_back_over_values(practice: Any) -> None:
     blind = laboratory.connect(laboratory.register(practice, elements=["mrn"]))
     seen = blind.make(PATIENT)
@@ -108,6 +109,7 @@ def test_a_chart_comes_whole(api: Api) -> None:
     assert api.get(f"/Patient/{made['id']}/$everything?_since=2020").status_code == 400
 
 
+@pytest.mark.asvs("3.2.1", "14.2.2")
 def test_nothing_is_kept_by_a_cache_and_nothing_runs(api: Api) -> None:
     for response in (
         api.get("/metadata"),

@@ -18,6 +18,7 @@ def links(bundle: dict[str, Any]) -> dict[str, str]:
     return {link["relation"]: link["url"] for link in bundle["link"]}
 
 
+@pytest.mark.asvs("1.2.2", "14.2.1")
 def test_a_search_by_post_leaves_nothing_in_an_address(api: Api) -> None:
     made = api.make(PATIENT)
     body = b"name=quern&birthdate=1963-05-04&gender=female&_count=5"

@@ -31,6 +31,7 @@ def stored() -> int:
     return Resource.objects.count()
 
 
+@pytest.mark.asvs("1.5.2", "2.2.1")
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -56,6 +57,7 @@ def test_a_body_that_is_no_such_resource(api: Api, body: bytes, status: int) -> 
     assert stored() == 0
 
 
+@pytest.mark.asvs("2.2.2")
 def test_the_path_is_named(api: Api) -> None:
     wrong = {**PATIENT, "name": [{"family": CANARY}, {"family": {"x": CANARY}}], "gender": CANARY}
     response = api.send("POST", "/Patient", wrong)
@@ -98,6 +100,7 @@ def test_another_method(api: Api) -> None:
     outcome(api.send("POST", "/metadata", {}))
 
 
+@pytest.mark.asvs("2.1.2")
 def test_a_reference_to_nothing(api: Api) -> None:
     for reference in (f"Patient/{uuid.UUID(int=1)}", f"Patient/{CANARY}", f"urn:uuid:{uuid.UUID(int=2)}"):
         resource = {
@@ -113,6 +116,7 @@ def test_a_reference_to_nothing(api: Api) -> None:
     assert stored() == 0
 
 
+@pytest.mark.asvs("2.2.1")
 def test_a_code_of_an_unknown_system(api: Api) -> None:
     coding = [{"system": f"http://{CANARY}.example", "code": CANARY, "display": CANARY}]
     response = api.send(
@@ -124,6 +128,7 @@ def test_a_code_of_an_unknown_system(api: Api) -> None:
     assert stored() == 0
 
 
+@pytest.mark.asvs("8.2.2", "8.4.1")
 def test_a_patient_of_another_practice_is_not_there(api: Api, system: Any) -> None:
     from confide.records.models import Resource
 
@@ -149,6 +154,7 @@ def test_a_patient_of_another_practice_is_not_there(api: Api, system: Any) -> No
     assert Resource.objects.filter(practice=api.client.practice_id).count() == 0
 
 
+@pytest.mark.asvs("5.2.1")
 def test_a_body_over_the_limit_is_not_kept_in_memory(api: Api, settings: Any) -> None:
     from dataclasses import replace
 
@@ -174,6 +180,7 @@ def test_without_a_token_there_is_nothing(transactional_db: None, headers: dict[
             assert response["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.asvs("3.5.2")
 def test_a_cookie_is_no_token(practice: Any) -> None:
     from confide.access.models import Account, Membership
 
@@ -185,6 +192,7 @@ def test_a_cookie_is_no_token(practice: Any) -> None:
     assert browser.post("/fhir/R4/Patient", PATIENT, content_type=FHIR).status_code == 401
 
 
+@pytest.mark.asvs("16.5.1")
 def test_a_failure_of_ours_says_nothing(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     from confide.records.charts import Charts
 
@@ -202,6 +210,7 @@ def test_a_failure_of_ours_says_nothing(api: Api, monkeypatch: pytest.MonkeyPatc
     assert CANARY not in written
 
 
+@pytest.mark.asvs("16.5.3")
 def test_no_journal_no_values(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     from confide.audit.journal import Journal
     from confide.errors import JournalUnavailable

@@ -92,6 +92,7 @@ def test_beyond_the_budget_the_chart_stays_covered_and_says_so(surgery, doctor, 
     assert "4 May 1963" not in page
 
 
+@pytest.mark.asvs("1.2.1")
 def test_charts_tell_their_units_and_have_a_table(surgery, doctor):
     page = doctor.get(f"/patients/{surgery.patient}").content.decode()
     assert "<title id=" in page

@@ -66,6 +66,7 @@ def test_a_person_without_a_practice_reads_what_to_do(surgery):
     assert "Ask the administrator" in http.get("/choose").content.decode()
 
 
+@pytest.mark.asvs("7.4.2")
 def test_a_frozen_login_stops_at_once(surgery):
     http = surgery.sign_in("doctor")
     account = surgery.account("doctor")
@@ -80,6 +81,7 @@ def test_a_frozen_login_stops_at_once(surgery):
     )
 
 
+@pytest.mark.asvs("7.4.4")
 def test_nobody_signs_up_and_everybody_signs_out(surgery):
     assert "Nobody signs up alone" in Http().get("/sign-up").content.decode()
     http = surgery.sign_in("desk")

@@ -35,6 +35,7 @@ def plain(answer) -> str:
     return " ".join(answer.content.decode().split())
 
 
+@pytest.mark.asvs("16.3.1")
 def test_it_tells_who_came_in_and_who_was_turned_away(night, privacy):
     page = plain(privacy.get("/journal/sign-ins"))
     assert "2 people have signed in today; 11 passwords were wrong." in page

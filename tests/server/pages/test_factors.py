@@ -56,6 +56,7 @@ def inside(http):
     return http.get("/find").status_code == 200
 
 
+@pytest.mark.asvs("2.3.1")
 def test_a_password_alone_opens_nothing_but_the_question_for_an_invitation(surgery, clock):
     http = browser()
     assert password(http)["Location"] == "/sign-in/set-up"
@@ -103,6 +104,7 @@ def test_an_invitation_enrols_an_app_once(surgery, clock):
     assert not [row for row in stored for code in codes if code in row or code.replace("-", "") in row]
 
 
+@pytest.mark.asvs("6.6.2")
 def test_an_invitation_lapses_is_for_one_person_and_good_once(surgery, clock):
     words = invite(surgery, clock)
     http = browser()
@@ -129,6 +131,7 @@ def test_an_invitation_lapses_is_for_one_person_and_good_once(surgery, clock):
     assert invitations.find(surgery.account("desk"), newer, clock()) is not None
 
 
+@pytest.mark.asvs("6.5.1")
 def test_a_code_signs_in_once(surgery, clock):
     app = enrol(surgery.account("doctor"), clock())
     http = browser()
@@ -152,6 +155,7 @@ def test_a_code_signs_in_once(surgery, clock):
     assert {entry.resource_id for entry in failed} == {"code"}
 
 
+@pytest.mark.asvs("6.5.1")
 def test_a_recovery_code_stands_in_once(surgery, clock):
     app = enrol(surgery.account("doctor"), clock())
     http = browser()
@@ -166,6 +170,7 @@ def test_a_recovery_code_stands_in_once(surgery, clock):
     assert inside(again)
 
 
+@pytest.mark.asvs("6.6.3")
 def test_guessing_codes_is_slowed_and_then_refused(surgery, clock):
     enrol(surgery.account("doctor"), clock())
     http = browser("203.0.113.7")
@@ -183,6 +188,7 @@ def test_guessing_codes_is_slowed_and_then_refused(surgery, clock):
     assert not Session.objects.exists()
 
 
+@pytest.mark.asvs("6.3.3")
 def test_a_session_without_a_factor_is_worth_nothing(surgery):
     http = sign_in(browser(), surgery.account("doctor"))
     assert inside(http)
@@ -192,6 +198,7 @@ def test_a_session_without_a_factor_is_worth_nothing(surgery):
     assert JournalEntry.objects.filter(action="session-end", resource_id="unproved").exists()
 
 
+@pytest.mark.asvs("6.4.4")
 def test_a_reset_opens_both_and_the_old_ones_are_gone(surgery, clock):
     from confide.server import factors
 
@@ -220,6 +227,7 @@ def test_a_reset_opens_both_and_the_old_ones_are_gone(surgery, clock):
     assert app.secret != secret
 
 
+@pytest.mark.asvs("6.4.3")
 def test_a_forgotten_password_leaves_the_factor_asked_for(surgery, clock):
     app = enrol(surgery.account("doctor"), clock())
     words = invite(surgery, clock, opens=Opens.PASSWORD)
@@ -234,6 +242,7 @@ def test_a_forgotten_password_leaves_the_factor_asked_for(surgery, clock):
     assert inside(http)
 
 
+@pytest.mark.asvs("16.5.3")
 def test_without_the_keys_nobody_proves_anything(surgery, clock):
     from confide.errors import ConfideError
     from confide.server import factors
@@ -256,6 +265,7 @@ def test_without_the_keys_nobody_proves_anything(surgery, clock):
         factors.check_code(doctor, app.code(clock()), clock())
 
 
+@pytest.mark.asvs("6.5.5")
 def test_the_clock_may_be_off_by_one_step():
     from confide.server.factors import new_secret, step_of
 

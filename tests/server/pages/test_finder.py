@@ -47,6 +47,7 @@ def test_nothing_typed_and_nobody_found_say_what_to_do(surgery, desk):
     assert "Nobody matches" in ask(desk, "stranger")
 
 
+@pytest.mark.asvs("14.2.1")
 def test_what_is_typed_is_in_no_address(surgery, desk):
     assert desk.get("/found", {"q": "quern"}).status_code == 405
     answer = desk.post("/found", {"q": "quern"}, headers=HTMX)

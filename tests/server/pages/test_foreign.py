@@ -111,6 +111,7 @@ def test_a_factor_that_the_provider_proves_opens_a_session(connected, surgery, i
         assert secret not in stored, "of a login elsewhere only a hash is kept"
 
 
+@pytest.mark.asvs("6.3.4")
 def test_without_a_proof_by_the_provider_a_factor_of_our_own_is_asked_for(connected, surgery):
     from confide.server import factors
 
@@ -131,6 +132,7 @@ def test_without_a_proof_by_the_provider_a_factor_of_our_own_is_asked_for(connec
     assert Session.objects.get(account=person).factor == "totp"
 
 
+@pytest.mark.asvs("6.8.4", "7.6.1")
 @pytest.mark.parametrize("name", ["stale", "undated"])
 def test_a_proof_that_is_old_or_undated_proves_no_factor(connected, surgery, name):
     connected(name)
@@ -154,6 +156,7 @@ def test_a_token_that_is_not_the_providers_for_us_for_this_sign_in_opens_nothing
     assert [entry.resource_id for entry in events("sign-in-failed")] == ["provider"] * len(LIARS)
 
 
+@pytest.mark.asvs("10.5.2")
 def test_whom_nobody_has_connected_is_a_stranger_whatever_the_email_address(issuer, surgery):
     Account.objects.filter(username="doctor").update(email="miriam@elm.example")
     before = Account.objects.count()
@@ -173,6 +176,7 @@ def test_a_stopped_account_is_stopped_here_too(connected, surgery):
     assert not Session.objects.exists()
 
 
+@pytest.mark.asvs("7.6.2", "10.1.2")
 def test_an_answer_is_good_once_in_the_browser_that_asked(connected, surgery):
     connected("miriam")
     http, thief = browser(), browser()
@@ -192,6 +196,7 @@ def test_an_answer_is_good_once_in_the_browser_that_asked(connected, surgery):
     assert not inside(http)
 
 
+@pytest.mark.asvs("1.3.6", "10.2.1", "10.5.1")
 def test_the_question_carries_a_challenge_a_nonce_and_no_name(connected, surgery, issuer):
     query = parse_qs(urlsplit(go(browser(), next="/find", scope="email", auth_params="prompt=none")).query)
     assert query["scope"] == ["openid"]
@@ -204,12 +209,14 @@ def test_the_question_carries_a_challenge_a_nonce_and_no_name(connected, surgery
     }  # fmt: skip
 
 
+@pytest.mark.asvs("3.7.2", "10.1.1")
 def test_after_signing_in_one_is_led_to_this_server_only(connected, surgery):
     connected("miriam")
     for wanted in ("https://elsewhere.example/", "//elsewhere.example/", "javascript:alert(1)"):
         assert sign_in(browser(), "miriam", next=wanted)["Location"] == "/", wanted
 
 
+@pytest.mark.asvs("6.8.1")
 def test_a_provider_opens_no_door_of_a_practice_that_is_not_its_own(connected, surgery, issuer):
     with pytest.raises(Exception, match="not one of all the person's practices"):
         connected("miriam", "both")
@@ -265,6 +272,7 @@ def test_a_factor_is_proved_again_at_the_provider(connected, surgery):
     assert [entry.resource_id for entry in events("step-up")] == ["provider"]
 
 
+@pytest.mark.asvs("13.2.4")
 def test_without_configuration_there_is_no_such_page(surgery):
     http = browser()
     assert "own login" not in http.get("/sign-in").content.decode()

@@ -66,6 +66,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(counted._spent) == 10
 
 
+@pytest.mark.asvs("2.4.1")
 @pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 def test_both_doors_say_when_to_come_back(api: Any, lab: Any, surgery: Any) -> None:
     http = surgery.sign_in("desk")

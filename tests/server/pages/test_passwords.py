@@ -33,6 +33,7 @@ def sign_in(password: str) -> Http:
     return http
 
 
+@pytest.mark.asvs("2.3.1")
 def test_it_must_be_changed_before_anything_else(surgery, stolen):
     http = sign_in(PASSWORD)
     assert surgery.account("desk").password_found_at is not None
@@ -55,6 +56,7 @@ def test_a_new_one_opens_the_door_again(surgery, stolen):
     assert sign_in(NEW).get("/find").status_code == 200
 
 
+@pytest.mark.asvs("6.2.10")
 def test_a_password_that_is_in_no_list_is_left_alone(surgery):
     http = sign_in(PASSWORD)
     assert surgery.account("desk").password_found_at is None

@@ -84,6 +84,7 @@ def test_an_invitation_is_shown_once_and_a_reset_takes_effect_at_once(surgery, p
     assert WORDS.search(again)[1] != words
 
 
+@pytest.mark.asvs("7.5.1")
 def test_it_asks_for_a_fresh_factor_in_the_same_flow(surgery, privacy):
     account = surgery.account("doctor")
     app = enrol(surgery.account("privacy"))
@@ -102,6 +103,7 @@ def test_it_asks_for_a_fresh_factor_in_the_same_flow(surgery, privacy):
     assert "That did not prove it." in privacy.post("/people", form).content.decode()
 
 
+@pytest.mark.asvs("7.5.1")
 def test_ones_own_factors(surgery, doctor):
     account = surgery.account("doctor")
     page = doctor.get("/factors").content.decode()

@@ -56,11 +56,13 @@ def test_a_mask_says_that_it_is_one(surgery, doctor):
     assert place.SSN not in page
 
 
+@pytest.mark.asvs("1.1.2", "1.2.1", "3.2.2")
 def test_a_note_is_shown_as_text(surgery, doctor):
     page = ask(doctor, surgery, "document", "TREAT", "DocumentReference").content.decode()
     assert "slept badly &amp; asks for &lt;b&gt;nothing&lt;/b&gt; more." in page
 
 
+@pytest.mark.asvs("8.2.3")
 @pytest.mark.parametrize(
     ("element", "purpose", "kind"),
     [
@@ -91,6 +93,7 @@ def test_only_what_lies_in_this_chart(surgery, desk):
     assert desk.post(f"/patients/{surgery.stranger}/reveal", form, headers=HTMX).status_code == 404
 
 
+@pytest.mark.asvs("2.2.2")
 def test_what_cannot_be_read_is_refused(surgery, desk):
     for element, purpose, id_ in (("shoes", "TREAT", None), ("ssn", "curiosity", None), ("ssn", "TREAT", "")):
         answer = ask(desk, surgery, element, purpose, id_=id_)

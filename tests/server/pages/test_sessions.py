@@ -38,6 +38,7 @@ def told(action: str) -> list[str]:
     return [entry.resource_id for entry in JournalEntry.objects.filter(action=action).order_by("id")]
 
 
+@pytest.mark.asvs("7.3.1")
 def test_a_quarter_of_an_hour_without_work_ends_it(own, clock):
     clock.advance(minutes=14)
     assert own.get("/find").status_code == 200
@@ -55,6 +56,7 @@ def test_a_part_of_a_page_leads_to_the_sign_in_as_well(own, clock):
     assert not answer.content
 
 
+@pytest.mark.asvs("7.3.2")
 def test_twelve_hours_are_the_most(own, clock):
     for _ in range(71):
         clock.advance(minutes=10)
@@ -63,6 +65,7 @@ def test_twelve_hours_are_the_most(own, clock):
     assert own.get("/find")["Location"].startswith("/sign-in?ended=long")
 
 
+@pytest.mark.asvs("7.2.2", "7.4.1")
 def test_a_copy_of_the_cookie_is_worth_nothing_once_the_session_is_over(own):
     copy = browser()
     copy.cookies["session"] = own.cookies["session"].value
@@ -73,6 +76,7 @@ def test_a_copy_of_the_cookie_is_worth_nothing_once_the_session_is_over(own):
     assert not Session.objects.exists()
 
 
+@pytest.mark.asvs("7.2.1")
 def test_a_session_without_its_row_is_none(own):
     Session.objects.all().delete()
     assert own.get("/find")["Location"].startswith("/sign-in?ended=ended")
@@ -103,6 +107,7 @@ def test_the_list_says_where_since_when_and_which_is_this(own, clock):
     assert own.get("/sessions").content.decode().count('name="end"') == 1
 
 
+@pytest.mark.asvs("7.5.2")
 def test_one_is_ended_from_another(own, clock):
     phone = enter(agent=PHONE)
     session = Session.objects.get(device__name="Safari on an iPhone")
@@ -122,6 +127,7 @@ def test_nobody_ends_a_session_of_somebody_else(own, surgery):
     assert told("session-end") == []
 
 
+@pytest.mark.asvs("7.5.2")
 def test_signing_out_everywhere(own):
     phone = enter(agent=PHONE)
     assert own.post("/sessions", {"everywhere": "1"})["Location"] == "/sign-in"
@@ -131,6 +137,7 @@ def test_signing_out_everywhere(own):
     assert [device.name for device in Device.objects.all()] == ["Firefox on Windows"]
 
 
+@pytest.mark.asvs("6.2.2", "7.4.3")
 def test_changing_the_password_ends_and_forgets_the_others(own):
     phone = enter(agent=PHONE)
     new = "winter otters under lamps"

@@ -61,6 +61,7 @@ def test_the_next_click_says_what_happened_what_was_kept_and_whom_to_call(surger
     assert desk.get("/find").status_code == 302
 
 
+@pytest.mark.asvs("7.2.4")
 def test_who_is_let_in_again_signs_in_anew(surgery, desk, privacy):
     freeze(surgery, "desk")
     settle()
@@ -71,6 +72,7 @@ def test_who_is_let_in_again_signs_in_anew(surgery, desk, privacy):
     assert surgery.sign_in("desk").get("/find").status_code == 200
 
 
+@pytest.mark.asvs("7.4.5")
 def test_the_officer_freezes_and_lets_in_again_with_one_confirmation(surgery, privacy, doctor):
     settle()
     page = privacy.get("/logins").content.decode()
@@ -112,6 +114,7 @@ def _thawed(surgery) -> bool:
     return surgery.account("desk").frozen_at is None
 
 
+@pytest.mark.asvs("8.2.1")
 @pytest.mark.parametrize("who", ["desk", "doctor"])
 def test_the_page_is_for_those_who_keep_the_logins(surgery, who):
     http = surgery.sign_in(who)

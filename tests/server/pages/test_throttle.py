@@ -147,6 +147,7 @@ def test_a_new_password_ends_the_siege(surgery, clock):
     assert send("doctor", new, address="198.51.100.1").status_code == 302
 
 
+@pytest.mark.asvs("6.2.3")
 def test_the_old_password_is_not_guessed_in_an_open_session(surgery, desk):
     form = {
         "oldpassword": WRONG,
@@ -193,6 +194,7 @@ def test_a_clinic_shares_its_address_and_stays_open(surgery, clock, monkeypatch)
     assert Page("198.51.100.20").sign_in("colleague", PASSWORD, clock), "a new browser waits"
 
 
+@pytest.mark.asvs("16.3.3")
 def test_what_is_told_to_the_journal(surgery, clock):
     send("doctor")
     send("no such person")
@@ -217,6 +219,7 @@ def test_who_works_in_two_practices_is_told_to_both(surgery, clock):
     assert set(told) == {(surgery.practice.pk, "clinician"), (surgery.elsewhere.pk, "front_desk")}
 
 
+@pytest.mark.asvs("15.1.3")
 def test_a_flood_of_hashes_is_put_off_and_does_not_count(surgery, monkeypatch):
     def full(*_: object) -> None:
         raise Unavailable("too many passwords are being checked at once")
@@ -231,6 +234,7 @@ def test_a_flood_of_hashes_is_put_off_and_does_not_count(surgery, monkeypatch):
     assert send("doctor", PASSWORD).status_code == 302
 
 
+@pytest.mark.asvs("16.5.3")
 def test_no_journal_no_entrance(surgery):
     from tests.practice import without_journal
 

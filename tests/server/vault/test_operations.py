@@ -82,6 +82,7 @@ def test_a_stand_in_from_the_fhir_api_is_revealed(
     assert counter.reveal(asked) == [{"element": "ssn", "value": "123-45-6789", "form": "clear"}]
 
 
+@pytest.mark.asvs("2.2.1")
 def test_each_item_has_its_own_answer(counter: Counter, patients: list[str]) -> None:
     answers = counter.tokenize(
         ("ssn", SSN),
@@ -143,6 +144,7 @@ def test_an_empty_batch_is_answered(counter: Counter) -> None:
     assert journal() == []
 
 
+@pytest.mark.asvs("15.2.2")
 def test_ten_thousand_at_once_and_not_one_more(counter: Counter, settings: Any) -> None:
     settings.CONFIDE_CLIENT_CEILING_PATIENTS = 20_000
     counter.client.day_patients = 20_000
@@ -184,6 +186,7 @@ MISSHAPEN = (
 )
 
 
+@pytest.mark.asvs("1.5.2", "15.3.3")
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_body_that_is_no_batch(counter: Counter, operation: str) -> None:
     for body in BROKEN:
@@ -227,6 +230,7 @@ def test_text_that_is_not_unicode(counter: Counter) -> None:
     assert counter.send("tokenize", marked).status_code == 200
 
 
+@pytest.mark.asvs("2.2.3")
 def test_a_stand_in_or_a_seal(counter: Counter) -> None:
     item = {"patient": "p", "element": "ssn"}
     for wrong in (
@@ -239,6 +243,7 @@ def test_a_stand_in_or_a_seal(counter: Counter) -> None:
         assert "items[1]" in told
 
 
+@pytest.mark.asvs("15.3.7")
 def test_the_last_of_equal_keys_counts(counter: Counter) -> None:
     item = b'{"element": "x", "element": "ssn", "value": "078051120"}'
     body = b'{"scope": "another", "scope": "lab-partner", "items": [' + item + b"]}"
@@ -306,6 +311,7 @@ def test_without_a_token_there_is_nothing(transactional_db: None, operation: str
         assert response["Cache-Control"] == "no-store"
 
 
+@pytest.mark.asvs("3.5.2")
 def test_a_session_is_no_token(practice: Any) -> None:
     from confide.access.models import Account, Membership
 
@@ -317,6 +323,7 @@ def test_a_session_is_no_token(practice: Any) -> None:
         refused(browser.post(f"/vault/{operation}", GOOD[operation], "application/json"), 401, "login")
 
 
+@pytest.mark.asvs("10.3.2")
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_operation_needs_its_scope(practice: Any, operation: str) -> None:
     others = SCOPES.replace(f"vault/{operation}", "").strip()
@@ -381,6 +388,7 @@ def test_without_a_journal_nothing_is_told(counter: Counter, patients: list[str]
     assert (Token.objects.count(), exposures()) == (rows, paid)
 
 
+@pytest.mark.asvs("16.5.1")
 def test_a_failure_of_ours_says_nothing(
     counter: Counter, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_token_is_worth_nothing_to_other_recipients(practice: Any, counter: Co
     assert told() == []
 
 
+@pytest.mark.asvs("10.3.1")
 def test_a_token_is_worth_nothing_in_another_practice(system: Any, counter: Counter) -> None:
     [token] = counter.tokens(("ssn", SSN))
     thief = open_counter(system.found_practice("Elsewhere"), name="thief")
