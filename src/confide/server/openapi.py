@@ -25,7 +25,7 @@ from confide.server.vault import batches
 
 ADDRESS: Final = "/openapi.json"
 _JSON: Final = "application/json"
-_BEARER: Final = [{"bearer": []}]
+_BEARER: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
 _TEXTS: Final = {
     200: "as asked for",
     201: "stored",
@@ -121,7 +121,7 @@ _KIND: Final = _parameter("kind", {"type": "string", "enum": sorted(RESOURCES)})
 _ID: Final = _parameter("id", {"type": "string", "format": "uuid"})
 _VERSION: Final = _parameter("version", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
 _IF_MATCH: Final = _parameter("If-Match", {"type": "string", "examples": ['W/"1"']}, "header")
-_SEARCH: Final = {
+_SEARCH: Final[Mapping[str, Mapping[str, Any]]] = {
     "_id": {"type": "string"},
     "_count": {"type": "integer", "minimum": 0},
     "_sort": {"type": "string"},
