@@ -48,6 +48,11 @@ def is_unpaid(grant: Grant, view: View) -> bool:
     return any(grant.form(element, view.patients) is Form.CLEAR for element in view.hidden)
 
 
+def is_kept(grant: Grant, view: View) -> bool:
+    """Tell whether something is covered because its patient has asked for it."""
+    return any(grant.keeps(view.hidden, patient) for patient in view.patients)
+
+
 def bits(elements: Iterable[Element]) -> int:
     """Data elements as one number, a bit for each in the order of the catalogue."""
     return sum(_BITS[e] for e in elements)

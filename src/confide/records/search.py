@@ -27,7 +27,7 @@ from confide.records.charts import Charts
 from confide.records.matching import holds, spans
 from confide.records.models import Cursor, Resource
 from confide.records.query import Filter, Query, parse
-from confide.records.rows import View, is_unpaid, some
+from confide.records.rows import View, is_kept, is_unpaid, some
 from confide.vault.door import Clock
 from confide.vault.index import IdentityIndex, Key
 
@@ -45,12 +45,14 @@ class Page:
         next_cursor: Names the rest; empty on the last page.
         withheld: How many the budget did not cover, so that they hold stand-ins; and one more if it has no
             room for anybody new, who may match or not.
+        kept: How many hold stand-ins because their patients have asked for it.
     """
 
     views: list[View]
     total: int
     next_cursor: str
     withheld: int
+    kept: int = 0
 
 
 class Search:
@@ -85,9 +87,11 @@ class Search:
         found = {row.pk: row for row in some(rows, page)}
         views = self._charts.views(grant, [found[i] for i in page if i in found], operation=Operation.RESULTS)
         withheld = sum(1 for v in views if is_unpaid(grant, v))
+        kept = sum(1 for v in views if is_kept(grant, v))
         if not page or end >= total:
-            return Page(views, total, "", withheld + spent)
-        return Page(views, total, f"{name or self._keep(grant, kind, ids)}.{end}", withheld + spent)
+            return Page(views, total, "", withheld + spent, kept)
+        rest = f"{name or self._keep(grant, kind, ids)}.{end}"
+        return Page(views, total, rest, withheld + spent, kept)
 
     def every(self, grant: Grant, kind: str, params: Iterable[tuple[str, str]]) -> list[uuid.UUID]:
         """Find all that match, and show nothing of them: for a cohort.

@@ -17,6 +17,7 @@ from confide.records.rows import View
 FHIR_JSON = "application/fhir+json"
 JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json"})
 _ACCEPTED = JSON_TYPES | {"*/*", "application/*", "json"}
+KEPT = '199 confide "the patient has asked that values be kept from this purpose; they are stand-ins"'
 WITHHELD = '199 confide "the exposure budget of this client does not cover the values; they are stand-ins"'
 RETRY_SECONDS = "5"
 

@@ -6,6 +6,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,9 +17,9 @@ from confide.access.roles import Action
 from confide.errors import ConfideError, Gone, InvalidResource, Issue, Unknown
 from confide.records.bundles import version_of
 from confide.records.outcomes import etag, note
-from confide.records.rows import View, is_unpaid
+from confide.records.rows import View, is_kept, is_unpaid
 from confide.server import smart
-from confide.server.fhir.answers import WITHHELD, Declined, instant, send, send_view, tags
+from confide.server.fhir.answers import KEPT, WITHHELD, Declined, instant, send, send_view, tags
 from confide.server.fhir.exchange import Exchange
 
 MOST_OF_A_CHART = 1000
@@ -78,7 +79,7 @@ def history(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
     views = exchange.system.charts.history(grant, kind, id_)
     entries = [_past(exchange, view) for view in views]
     bundle = {"resourceType": "Bundle", "type": "history", "total": len(views), "entry": entries}
-    return send(bundle, headers=_warning(any(is_unpaid(grant, v) for v in views)))
+    return send(bundle, headers=_warning(grant, views))
 
 
 def everything(exchange: Exchange, id_: str) -> HttpResponse:
@@ -99,7 +100,7 @@ def everything(exchange: Exchange, id_: str) -> HttpResponse:
         "total": len(views),
         "entry": entries,
     }
-    return send(bundle, headers=_warning(any(is_unpaid(grant, v) for v in views)))
+    return send(bundle, headers=_warning(grant, views))
 
 
 def entry(exchange: Exchange, view: View) -> dict[str, Any]:
@@ -125,11 +126,17 @@ def _past(exchange: Exchange, view: View) -> dict[str, Any]:
 
 
 def _shown(grant: Grant, view: View) -> HttpResponse:
-    return send_view(view, headers=_warning(is_unpaid(grant, view)))
+    return send_view(view, headers=_warning(grant, [view]))
 
 
-def _warning(said: bool) -> dict[str, str]:  # noqa: FBT001 - the one thing that it depends on
-    return {"Warning": WITHHELD} if said else {}
+def _warning(grant: Grant, views: Sequence[View]) -> dict[str, str]:
+    """Say why something is covered that the client is registered for."""
+    said = [
+        text
+        for text, tells in ((WITHHELD, is_unpaid), (KEPT, is_kept))
+        if any(tells(grant, view) for view in views)
+    ]
+    return {"Warning": ", ".join(said)} if said else {}
 
 
 def _written(exchange: Exchange, view: View, status: int, headers: dict[str, str]) -> HttpResponse:
@@ -145,7 +152,7 @@ def _written(exchange: Exchange, view: View, status: int, headers: dict[str, str
         except ConfideError:
             pass  # it is stored, and that is what has to be answered
         else:
-            return send_view(back, status, {**headers, **_warning(is_unpaid(grant, back))})
+            return send_view(back, status, {**headers, **_warning(grant, [back])})
     return HttpResponse(status=status, headers=headers)
 
 

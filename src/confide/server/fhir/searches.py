@@ -33,6 +33,7 @@ _HARMLESS = frozenset(
         "intent", "status", "type", "verification-status",
     }
 )  # fmt: skip
+KEPT = "some of these patients have asked that values be kept from this purpose; they are shown as stand-ins"
 WITHHELD = "the exposure budget does not cover all of these; what it does not cover is shown as stand-ins"
 
 
@@ -84,6 +85,8 @@ def searchset(
     entries = [entry(exchange, view) for view in page.views]
     if page.withheld:
         entries.append({"resource": note("throttled", WITHHELD), "search": {"mode": "outcome"}})
+    if page.kept:
+        entries.append({"resource": note("suppressed", KEPT), "search": {"mode": "outcome"}})
     bundle: dict[str, Any] = {
         "resourceType": "Bundle",
         "type": "searchset",
