@@ -9,6 +9,7 @@ from urllib.error import HTTPError
 
 from tests.cli.office import Office
 from tests.cli.program import Confide, answers, free_port
+from tests.server.papers import issue
 
 
 def add(confide: Confide, *words: object, exits: int = 0) -> str:
@@ -142,6 +143,22 @@ def test_keys_and_networks_change_while_it_runs(installed: Confide) -> None:
     assert "say what" in installed("client", "change", "lab", exits=2)
     assert "anywhere" in installed("client", "change", "lab", "--networks", "any")
     assert "may come from anywhere" in installed("doctor")
+
+
+def test_a_program_with_a_certificate(installed: Confide) -> None:
+    own, root = issue("lab"), issue("Laboratory root", authority=True)
+    certificate, key = own.lay(installed.folder, "lab")
+    authority, _ = root.lay(installed.folder, "root")
+    assert "cannot be read" in add(installed, "lab", "--certificate", installed.folder / "none", exits=3)
+    assert "private key" in add(installed, "lab", "--certificate", key, exits=2)
+    assert "belong together" in add(installed, "lab", "--authority", authority, exits=2)
+    assert "self_signed_tls_client_auth" in add(installed, "lab", "--certificate", certificate)
+    assert "certificate" in installed("client", "key", "list", "lab")
+    refused = installed("client", "key", "add", "lab", "--key-out", installed.folder / "x.json", exits=2)
+    assert "add a key of that kind" in refused
+    assert not (installed.folder / "x.json").exists()
+    said = add(installed, "hub", "--authority", authority, "--subject", "san_dns:EMR.lab.example")
+    assert "tls_client_auth san_dns:emr.lab.example" in said
 
 
 def _set(confide: Confide, key: dict[str, str]) -> str:
