@@ -242,4 +242,5 @@ def holds(days: tuple[int, int], now: datetime) -> bool:
 
 def _today(now: datetime) -> tuple[int, int]:
     """The days that it may be now on some wall on earth."""
-    return (now - timedelta(hours=12)).date().toordinal(), (now + timedelta(hours=14)).date().toordinal()
+    day = now.toordinal()  # walls are 12 hours behind UTC to 14 before it
+    return day - (now.hour < 12), day + (now.hour >= 10)

@@ -61,6 +61,8 @@ def withhold(forms: Forms, elements: frozenset[Element]) -> Forms:
 def weakest(rows: Iterable[Forms]) -> Forms:
     """Of each element the form that all of *rows* allow."""
     first, *rest = rows
+    if not rest:
+        return first
     forms = dict(first)
     for row in rest:
         for element, form in row.items():
