@@ -29,8 +29,8 @@ def settle(system: Any, practice: Any, count: int) -> tuple[list[Person], Any]:
     """Make *count* patients and somebody at the front desk; return the truth about them, and the account."""
     from django.utils import timezone
 
-    from confide.access.decide import act_as_member, decide
-    from confide.access.models import Account, Membership
+    from confide.access.decide import act_as_client, decide
+    from confide.access.models import Account, Client, Membership
     from confide.access.roles import Action, Purpose
     from confide.protect.elements import Element
 
@@ -40,12 +40,11 @@ def settle(system: Any, practice: Any, count: int) -> tuple[list[Person], Any]:
         account=account, practice=practice, role="front_desk", approved_at=timezone.now()
     )
     # Whoever writes them is somebody else: what the thief knows by writing does not count.
-    other = Account.objects.create_user("intake@steal.example", display_name="Ada Brandt")
-    writer = act_as_member(
-        Membership.objects.create(
-            account=other, practice=practice, role="front_desk", approved_at=timezone.now()
+    writer = act_as_client(
+        Client.objects.create(
+            practice=practice, name="Intake", purpose="TREAT", elements=[e.value for e in Element]
         ),
-        "session",
+        "token",
     )
     truth = []
     for number, person in enumerate(p for home in households(count, 11, _TODAY) for p in home.people):
@@ -88,7 +87,7 @@ def stolen(account: Any) -> Iterator[Thief]:
 
     http = factored.sign_in(Http(headers={"user-agent": AGENT}, REMOTE_ADDR="127.0.0.1"), account)
     session = http.cookies[settings.SESSION_COOKIE_NAME].value
-    with processes.server(SERVE) as (address, _):
+    with processes.server(SERVE, CONFIDE_LOG_LEVEL="ERROR") as (address, _):
         yield Thief(address, {settings.SESSION_COOKIE_NAME: session}, AGENT)
 
 

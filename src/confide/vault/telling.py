@@ -216,9 +216,11 @@ def learn(
     """
     if not elements <= grant.clear:
         raise AccessDenied("asking by this is for those who may see it")
-    charges = charge(operation, asked=sorted(elements), matched=matched, fixed=fixed)
-    for patient, _, _ in charges:
+    for patient in (*matched, *fixed):
         grant.require(grant.action, patient, now)
+    # Who has asked that some of it be kept from this purpose is not spoken of, whether they match or not.
+    matched, fixed = _open_to(grant, elements, matched), _open_to(grant, elements, fixed)
+    charges = charge(operation, asked=sorted(elements), matched=matched, fixed=fixed)
     what = dict.fromkeys(sorted(elements), Form.SEARCHED)
     with durable():
         learned = budget.learn(grant, charges, elements, now)
@@ -226,3 +228,7 @@ def learn(
         entries = [entry_for(grant, now, patient=p, elements=what) for p in about]
         journal.append(entries or [entry_for(grant, now, elements=what, outcome=Outcome.MINOR_FAILURE)])
     return learned
+
+
+def _open_to(grant: Grant, elements: frozenset[Element], patients: Sequence[str]) -> list[str]:
+    return [p for p in patients if elements.isdisjoint(grant.kept.get(p, ()))]

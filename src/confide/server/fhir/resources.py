@@ -23,6 +23,7 @@ from confide.server.fhir.answers import KEPT, WITHHELD, Declined, instant, send,
 from confide.server.fhir.exchange import Exchange
 
 MOST_OF_A_CHART = 1000
+HIDDEN = "the exposure budget does not cover all of these; what it does not cover is shown as stand-ins"
 
 
 def create(exchange: Exchange, kind: str) -> HttpResponse:
@@ -77,7 +78,7 @@ def history(exchange: Exchange, kind: str, id_: str) -> HttpResponse:
     exchange.allow(kind, "r", id_)
     grant = exchange.grant(Action.READ)
     views = exchange.system.charts.history(grant, kind, id_)
-    entries = [_past(exchange, view) for view in views]
+    entries = [_past(exchange, view, grant) for view in views]
     bundle = {"resourceType": "Bundle", "type": "history", "total": len(views), "entry": entries}
     return send(bundle, headers=_warning(grant, views))
 
@@ -94,6 +95,8 @@ def everything(exchange: Exchange, id_: str) -> HttpResponse:
             [Issue("$everything", "too-costly", "the chart is too long for one page; search by type")]
         )
     entries = [entry(exchange, view) for view in views]
+    if any(is_unpaid(grant, view) for view in views):
+        entries.append({"resource": note("throttled", HIDDEN), "search": {"mode": "outcome"}})
     bundle: dict[str, Any] = {
         "resourceType": "Bundle",
         "type": "searchset",
@@ -109,7 +112,7 @@ def entry(exchange: Exchange, view: View) -> dict[str, Any]:
     return {"fullUrl": full_url, "resource": view.body, "search": {"mode": "match"}}
 
 
-def _past(exchange: Exchange, view: View) -> dict[str, Any]:
+def _past(exchange: Exchange, view: View, grant: Grant) -> dict[str, Any]:
     address = f"{view.type}/{view.id}"
     if view.body is None:
         method, status = "DELETE", "204 No Content"
@@ -122,6 +125,8 @@ def _past(exchange: Exchange, view: View) -> dict[str, Any]:
         written["resource"] = view.body
     written["request"] = {"method": method, "url": address}
     written["response"] = {"status": status, "etag": etag(view.version), "lastModified": instant(view)}
+    if is_unpaid(grant, view):
+        written["response"]["outcome"] = note("throttled", HIDDEN)
     return written
 
 

@@ -19,7 +19,7 @@ from confide.records.search import Page
 from confide.server import bodies
 from confide.server.fhir.answers import Declined, send
 from confide.server.fhir.exchange import Exchange, own_id
-from confide.server.fhir.resources import entry
+from confide.server.fhir.resources import HIDDEN, entry
 from confide.server.pace import pace
 
 FORM = "application/x-www-form-urlencoded"
@@ -34,7 +34,7 @@ _HARMLESS = frozenset(
     }
 )  # fmt: skip
 KEPT = "some of these patients have asked that values be kept from this purpose; they are shown as stand-ins"
-WITHHELD = "the exposure budget does not cover all of these; what it does not cover is shown as stand-ins"
+WITHHELD = f"{HIDDEN}, and others may match or not"
 
 
 def search(exchange: Exchange, kind: str) -> HttpResponse:
