@@ -52,6 +52,17 @@ def fresh_postgres(url: str) -> Iterator[dict[str, str]]:
                 connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
+def copy_postgres(source: str, target: str) -> None:
+    """Make *target*, a database that nobody uses, the same as *source*, beside it."""
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    old, new = (Identifier(urlsplit(url).path.removeprefix("/")) for url in (source, target))
+    with psycopg.connect(urlsplit(source)._replace(path="/postgres").geturl(), autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE {}").format(new))
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
+
+
 def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="confide-settings-") as folder:
         return subprocess.run(command, env=os.environ | lay(Path(folder)), check=False).returncode

@@ -6,12 +6,15 @@ of the run, ``apart`` is on SQLite always.
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.program import Confide
+from tools import installation
 
 
 @pytest.fixture
@@ -21,9 +24,9 @@ def confide(tmp_path: Path, fresh_databases: dict[str, str]) -> Confide:
 
 
 @pytest.fixture
-def installed(confide: Confide) -> Confide:
-    """The command, and an installation."""
-    confide("init", "--practice", "Riverbend", "--plain-http")
+def installed(confide: Confide, made_on_its_database: Confide) -> Confide:
+    """The command, and an installation: a copy of one, for `init` takes longer than most commands."""
+    _copy(made_on_its_database, confide)
     return confide
 
 
@@ -34,12 +37,33 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Confide:
     return made
 
 
+@pytest.fixture(scope="session")
+def made_on_its_database(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Confide]:
+    if "DATABASE_URL" not in os.environ:
+        yield request.getfixturevalue("made_once")
+        return
+    with installation.fresh_postgres(os.environ["DATABASE_URL"]) as databases:
+        made = Confide(tmp_path_factory.mktemp("made-on-its-database"), databases)
+        made("init", "--practice", "Riverbend", "--plain-http")
+        yield made
+
+
 @pytest.fixture
 def apart(tmp_path: Path, made_once: Confide) -> Confide:
     """The command, and a copy of an installation."""
-    copy = Confide(tmp_path)
-    for folder in (made_once.data, made_once.keyring.parent):
-        shutil.copytree(folder, tmp_path / folder.name)
-    settings = copy.data / "confide.toml"
-    settings.write_text(settings.read_text().replace(str(made_once.folder), str(tmp_path)))
-    return copy
+    copied = Confide(tmp_path)
+    _copy(made_once, copied)
+    return copied
+
+
+def _copy(made: Confide, to: Confide) -> None:
+    for folder in (made.data, made.keyring.parent):
+        shutil.copytree(folder, to.folder / folder.name)
+    settings = to.data / "confide.toml"
+    text = settings.read_text().replace(str(made.folder), str(to.folder))
+    for name, address in made.databases.items():
+        text = text.replace(address, to.databases[name])
+        installation.copy_postgres(address, to.databases[name])
+    settings.write_text(text)

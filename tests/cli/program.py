@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 import pytest
 
 COMMAND = [sys.executable, "-m", "confide.cli"]
-PATIENCE = 60.0
+PATIENCE = 180.0
 NOT_INHERITED = ("CONFIDE_", "DATABASE_URL", "KEYS_DATABASE_URL", "DJANGO_")
 
 
