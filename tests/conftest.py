@@ -25,6 +25,9 @@ WHOLE_SYSTEM = ("journeys", "leaks", "faults")
 # Files that take longest begin first, so that neither core waits for the other at the end.
 LONGEST = (
     "server/test_stuffing.py",
+    "server/test_stolen_session.py",
+    "server/test_reach.py",
+    "server/test_openapi.py",
     "protect/test_tokens.py",
     "records/test_roundtrip.py",
     "journeys/test_export.py",
@@ -32,6 +35,7 @@ LONGEST = (
     "cli/test_export.py",
     "access/test_budget.py",
     "access/test_days.py",
+    "server/pages/test_throttle.py",
 )
 LONG = ("spark", "leaks", "faults", "journeys", "cli", "browser", "files", "protect", "columns", "cipher")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server", "fresh_databases"}
