@@ -84,6 +84,9 @@ def test_people_and_practices_are_added_once(installed: Confide) -> None:
     listed = installed("staff", "list")
     assert "clinician" in listed
     assert "nurse" in listed
+    said = installed("staff", "add", "y", "--role", "nurse", "--practitioner", "nobody", exits=3)
+    assert "no Practitioner of that id" in said
+    assert "y" not in re.findall(r"^\s*(\w+)", installed("staff", "list"), re.MULTILINE)
     assert "made" in installed("practice", "add", "Hillside")
     assert "made" not in installed("practice", "add", "Hillside")
     assert "name one with --practice" in installed("staff", "add", "x", "--role", "nurse", exits=3)
