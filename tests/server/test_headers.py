@@ -13,7 +13,7 @@ from django.urls import reverse
 
 import confide.server
 from confide.audit.models import JournalEntry
-from confide.server import sites
+from confide.server import openapi, sites
 from tests.server.pages import surgery as practice_of_pages
 from tests.server.walk import Reading, addresses, crawl
 
@@ -175,7 +175,7 @@ def test_another_site_opens_no_page_and_changes_nothing(surgery):
     before = JournalEntry.objects.count()
     doors = set()
     for address in addresses(parts(surgery)):
-        if address.exempt:
+        if address.exempt or address.path == openapi.ADDRESS:  # it says the same to everybody
             continue
         for site in ("cross-site", "same-site"):
             said = {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
@@ -184,7 +184,7 @@ def test_another_site_opens_no_page_and_changes_nothing(surgery):
             if address.name in sites.DOORS:
                 doors.add(address.name)
                 continue
-            assert answer.status_code == 403, address.path
+            assert answer.templates[0].name == "entered.html", address.path
             assert 'http-equiv="refresh" content="0;url=/"' in answer.content.decode(), address.path
             for secret in (*practice_of_pages.SECRETS, "Quernheim"):
                 assert secret not in answer.content.decode()
@@ -208,7 +208,7 @@ def test_a_door_shows_no_patient(surgery):
         answer = http.get(reverse("pages:front"), headers={"sec-fetch-site": "cross-site"})
         assert answer.status_code == 302
         followed = http.get(answer["Location"], headers={"sec-fetch-site": "cross-site"})
-        assert followed.status_code == 403
+        assert "You come from another site" in followed.content.decode()
 
 
 @pytest.mark.asvs("1.2.2", "3.7.2")

@@ -70,4 +70,4 @@ def _lead_in(request: HttpRequest) -> HttpResponse:
     """Lead to the first page by a page of our own: the next request is ours, and not the other site's."""
     if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return errors.refuse_another_site(request)
-    return render(request, "entered.html", {"front": resolve_url("pages:front")}, status=403)
+    return render(request, "entered.html", {"front": resolve_url("pages:front")})
