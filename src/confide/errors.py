@@ -183,6 +183,12 @@ class PatientRestricted(AccessDenied):
     code = "patient-restricted"
 
 
+class SuspectSession(AccessDenied):
+    """The login or session is suspect: it sees stand-ins, and of today's patients what care needs."""
+
+    code = "suspect"
+
+
 class StepUpNeeded(Refused):
     """The person must prove a second factor again first; what they may do is not the matter."""
 

@@ -270,7 +270,7 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, manner: _Manner)
         exposures = Exposures(connection, grant.actor.owner, now)
         looking = exposures.looking(grant.practice, patients)
         acting, seen = ask(connection, [pulse.asking(grant.actor), looking])
-        pulse.require_unchanged(acting)  # it may have been frozen since the grant was made
+        pulse.require_unchanged(acting, grant)  # it may have been frozen since the grant was made
         sight = exposures.sight(seen)
         stale = any(sight.find_stale(patient, shown) for patient, shown in groups)
         if not stale and manner is not _Manner.EACH:

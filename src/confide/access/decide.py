@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from django.db import DatabaseError
 
-from confide.access import facts, relationships, steps
+from confide.access import care, facts, relationships, steps
 from confide.access.actors import Actor, act_as_client, act_as_member, registered_elements
 from confide.access.facts import Facts
 from confide.access.freshness import is_fresh, require_fresh
@@ -40,6 +40,7 @@ from confide.errors import (
     GrantMismatch,
     NoRelationship,
     PatientRestricted,
+    SuspectSession,
     Unavailable,
 )
 from confide.protect.elements import Element
@@ -63,6 +64,8 @@ _BOUNDED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.W
 """What a person does to a chart, and so needs a relationship for."""
 _SHOWING: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
 """What a patient's restrictions are about: they ask that nothing is shown, not that nothing is written."""
+_FOR_TRUSTED: Final = frozenset({Action.TOKENIZE, Action.EXPORT})
+"""What nobody's care waits for."""
 _SHUT: Final = Shut()
 _MAKER: Final = object()
 
@@ -85,6 +88,8 @@ class Grant:
         each: The same for single patients.
         relations: How each patient stands to the person; empty for programs, and where nobody is named.
         kept: What patients have asked to be kept from this purpose.
+        suspect: The credential is suspect, so that it sees little.
+        cared: Of today's patients what it still sees of care (``care``).
         expires: Aware UTC; from then on the grant is refused.
         reason: Why a system grant was made.
         day_patients: The registered budget of a client, if it has one of its own.
@@ -104,6 +109,8 @@ class Grant:
     each: Mapping[str, Mapping[Element, Form]] = field(default_factory=_empty)
     relations: Mapping[str, Relation] = field(default_factory=_empty)
     kept: Mapping[str, frozenset[Element]] = field(default_factory=_empty)
+    suspect: bool = False
+    cared: Mapping[str, Mapping[Element, Form]] = field(default_factory=_empty)
     reason: str = ""
     day_patients: int | None = None
     day_units: int | None = None
@@ -128,15 +135,16 @@ class Grant:
     def masked(self) -> frozenset[Element]:
         return frozenset(element for element, form in self.forms.items() if form is Form.MASKED)
 
-    def form(self, element: Element, patients: Iterable[str] = ()) -> Form:
+    def form(self, element: Element, patients: Iterable[str] = (), kind: str = "") -> Form:
         """Return how *element* may be answered; what was not asked for is a stand-in at most.
 
         Args:
             element: A data element.
             patients: Whose it is; of several the one with the least decides.
+            kind: The FHIR type in which it lies, if it is known: it may be what care needs.
         """
-        rows = [self.each.get(patient, self.others) for patient in patients] or [self.forms]
         if element in self.forms:
+            rows = [self._row(element, patient, kind) for patient in patients] or [self.forms]
             return min((row[element] for row in rows), key=steps.strength)
         refused = FORMS[self.actor.role, self.action, self.purpose][element] is Form.REFUSED
         return Form.REFUSED if refused else Form.STAND_IN
@@ -145,9 +153,21 @@ class Grant:
         """Tell whether a patient has asked that one of *elements* be kept from this purpose."""
         return not self.kept.get(patient, frozenset()).isdisjoint(elements)
 
+    def _row(self, element: Element, patient: str, kind: str) -> Forms:
+        if patient in self.cared and care.is_care(element, kind):
+            return self.cared[patient]
+        return self.each.get(patient, self.others)
+
+    def is_care(self, element: Element, patients: Iterable[str], kind: str) -> bool:
+        """Tell whether somebody treats today's patients by it: it stays open where a ceiling is reached."""
+        today = [self.relations.get(patient, NONE).today for patient in patients]
+        return bool(today) and all(today) and care.is_care(element, kind)
+
     def explain(self, element: Element, patients: Iterable[str]) -> AccessDenied:
         """Return why *element* of these patients is neither clear nor masked."""
         if FORMS[self.actor.role, self.action, self.purpose][element] in {Form.CLEAR, Form.MASKED}:
+            if self.suspect:
+                return SuspectSession("the login is suspect, so only what today's patients need is shown")
             for patient in patients:
                 if element in self.kept.get(patient, ()):
                     return PatientRestricted("the patient has asked that it be kept from this purpose")
@@ -255,6 +275,11 @@ def judge(
         kept = {patient: what - steps.UNRELATED.get(action, frozenset()) for patient, what in kept.items()}
     for patient, what in kept.items():
         each[patient] = steps.withhold(each.get(patient, others), what)
+    cared: dict[str, Forms] = {}
+    if known.suspect:
+        each, cared = _degrade(action, each, relations, emergency=purpose is Purpose.BTG)
+    if known.suspect and action in _SHOWING:
+        table, others = care.cover(table), care.cover(others)
     forms = steps.weakest(each.get(patient, others) for patient in patients) if patients else table
     # What raises the budget ends in time: a grant does not outlive it.
     ends = [end for end in (known.raised_until, known.broken_until) if end is not None]
@@ -270,6 +295,8 @@ def judge(
         each=MappingProxyType(each),
         relations=MappingProxyType(relations),
         kept=MappingProxyType(kept),
+        suspect=known.suspect,
+        cared=MappingProxyType(cared),
         day_patients=known.day_patients,
         day_units=known.day_units,
         token_scopes=known.token_scopes,
@@ -334,6 +361,17 @@ def _tabled(
             if limit is not None:
                 forms = dict(steps.withhold(forms, frozenset(Element) - limit))
     return forms
+
+
+def _degrade(
+    action: Action, each: Mapping[str, Forms], relations: Mapping[str, Relation], *, emergency: bool
+) -> tuple[dict[str, Forms], dict[str, Forms]]:
+    """Leave a suspect credential what care needs, and what is written."""
+    if action in _FOR_TRUSTED:
+        raise AccessDenied(f"a suspect credential may not {action}")
+    if action not in _SHOWING:
+        return dict(each), {}
+    return care.degrade(each, relations, emergency=emergency)
 
 
 def _relate(actor: Actor, patient: str, known: Facts, now: datetime, sealed: Sealed) -> Relation:

@@ -16,14 +16,14 @@ from django.db import connections, router
 from django.db.models import TextField
 from django.db.models.expressions import RawSQL
 
-from confide.access import glass, raises, reach
+from confide.access import glass, pulse, raises, reach
 from confide.access.actors import Actor, registered_elements
 from confide.access.memberships import OPENING
 from confide.access.models import Client, Membership
 from confide.access.relationships import MOST_ROWS, YEARS, Row
 from confide.access.roles import Purpose, Role
 from confide.access.ties import Relationship
-from confide.errors import AccessDenied
+from confide.errors import AccessDenied, Frozen
 from confide.protect.elements import Element
 
 RestrictionRow = tuple[str, str, str, int, str]
@@ -43,6 +43,7 @@ class Facts:
         broken_until: Until when the glass is broken for all whom it is about; None where it is not.
         practitioner: The Practitioner that a person is in the practice's records; empty if none.
         relationships: Of each patient asked about, their newest rows.
+        suspect: The credential is suspect.
         restrictions: Of the patients asked about, or of the whole practice, for this purpose.
     """
 
@@ -56,6 +57,7 @@ class Facts:
     practitioner: str = ""
     relationships: Mapping[str, list[Row]] = field(default_factory=dict)
     restrictions: Mapping[str, list[RestrictionRow]] = field(default_factory=dict)
+    suspect: bool = False
 
 
 def load(actor: Actor, purpose: Purpose, patients: Collection[str] | None, now: datetime) -> Facts:
@@ -93,6 +95,8 @@ def _load_person(actor: Actor, purpose: Purpose, patients: Collection[str] | Non
         member = member.filter(approved_at__isnull=False)
     row = member.values_list(
         "practitioner",
+        "account__suspect_at",
+        pulse.column(actor),
         *raises.columns(actor.owner, actor.practice, now),
         _restrictions(actor.practice, purpose, patients),
         _relationships(actor.practice, patients or (), now),
@@ -100,7 +104,9 @@ def _load_person(actor: Actor, purpose: Purpose, patients: Collection[str] | Non
     ).first()
     if row is None:
         raise AccessDenied("the account is not an active member of this practice in that role")
-    practitioner, raised, until, restrictions, relationships, broken = row
+    practitioner, suspect_at, session, raised, until, restrictions, relationships, broken = row
+    if actor.session and session is None:
+        raise Frozen("the session was stopped, or has ended")
     return Facts(
         raised=raised or 1,
         raised_until=until,
@@ -108,6 +114,7 @@ def _load_person(actor: Actor, purpose: Purpose, patients: Collection[str] | Non
         practitioner=practitioner,
         relationships=_by_patient(relationships),
         restrictions=_by_patient(restrictions),
+        suspect=suspect_at is not None or session == pulse.SUSPECT,
     )
 
 
@@ -122,6 +129,7 @@ def _load_client(actor: Actor, purpose: Purpose, patients: Collection[str] | Non
             "day_patients",
             "day_units",
             "token_scopes",
+            "suspect_at",
             *raises.columns(actor.owner, actor.practice, now),
             _restrictions(actor.practice, purpose, patients),
         )
@@ -129,7 +137,7 @@ def _load_client(actor: Actor, purpose: Purpose, patients: Collection[str] | Non
     )
     if row is None:
         raise AccessDenied("the client is not active in this practice")
-    registered, elements, day_patients, day_units, token_scopes, raised, until, restrictions = row
+    registered, elements, day_patients, day_units, token_scopes, suspect_at, raised, until, restrictions = row
     if registered != purpose:
         raise AccessDenied("the client is registered for another purpose")
     return Facts(
@@ -140,6 +148,7 @@ def _load_client(actor: Actor, purpose: Purpose, patients: Collection[str] | Non
         raised or 1,
         until,
         restrictions=_by_patient(restrictions),
+        suspect=suspect_at is not None,
     )
 
 

@@ -6,13 +6,31 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DatabaseError, connections, router
+from django.db.models import TextField
+from django.db.models.expressions import RawSQL
 
 from confide.access.containment import Standing
 from confide.access.statements import Query, ask
 from confide.errors import AccessDenied, Frozen, Unavailable
 
 if TYPE_CHECKING:
-    from confide.access.decide import Actor, Grant
+    from confide.access.actors import Actor
+    from confide.access.decide import Grant
+
+
+SUSPECT: Final = "suspect"
+"""What `column` says of a session that is suspect."""
+
+
+def column(actor: Actor) -> RawSQL:
+    """Return a column for a query of facts: how far the actor's session is trusted; empty if it is over."""
+    return RawSQL(_SESSION, (actor.session, actor.id), TextField())  # noqa: S611 - no value is in the text
+
+
+_SESSION: Final = (
+    "(SELECT CASE WHEN suspect_at IS NULL THEN 'trusted' ELSE 'suspect' END FROM access_session"
+    " WHERE id = %s AND account_id = %s AND frozen_at IS NULL)"
+)
 
 
 def asking(actor: Actor) -> Query:
@@ -32,11 +50,12 @@ _PERSON: Final = (
 )
 
 
-def require_unchanged(rows: Sequence[tuple[Any, ...]]) -> None:
+def require_unchanged(rows: Sequence[tuple[Any, ...]], grant: Grant) -> None:
     """Refuse to go on with a grant whose credential was frozen or degraded after it was made.
 
     Args:
         rows: The answer to `asking`.
+        grant: What was decided then.
 
     Raises:
         Frozen: The credential was stopped, or its session has ended.
@@ -44,7 +63,7 @@ def require_unchanged(rows: Sequence[tuple[Any, ...]]) -> None:
     """
     if not rows:
         raise Frozen("the login, program or session was stopped")
-    if rows[0][0]:
+    if rows[0][0] and not grant.suspect:
         raise AccessDenied("the login or program became suspect meanwhile (ask again)")
 
 
@@ -61,4 +80,4 @@ def recheck(grant: Grant) -> None:
         [rows] = ask(connections[router.db_for_read(Standing)], [asking(grant.actor)])
     except DatabaseError as problem:
         raise Unavailable(f"the standing cannot be read ({type(problem).__name__})") from None
-    require_unchanged(rows)
+    require_unchanged(rows, grant)

@@ -65,22 +65,22 @@ Source:
 """
 
 _COMES: Final = Rule(Kind.APPOINTMENT, AROUND, AROUND)
-_WAS_HERE: Final = Rule(Kind.ENCOUNTER, 0, AROUND)
+_WASHERE: Final = Rule(Kind.ENCOUNTER, 0, AROUND)
 _TREATING: Final = (
     _COMES,  # at the practice: colleagues stand in for each other, and a nurse rooms everybody's patients
-    _WAS_HERE,
+    _WASHERE,
     Rule(Kind.ENCOUNTER, 0, ESTABLISHED, personal=True),  # results, refills and calls of one's own patients
     Rule(Kind.CARE_TEAM, 0, 0, personal=True),  # somebody has named them
 )
 RULES: Final[dict[Role, tuple[Rule, ...]]] = {
-    Role.FRONT_DESK: (_COMES, _WAS_HERE),  # whoever comes or has just left, whichever clinician they see
+    Role.FRONT_DESK: (_COMES, _WASHERE),  # whoever comes or has just left, whichever clinician they see
     Role.NURSE: _TREATING,
     Role.CLINICIAN: _TREATING,
     Role.BILLER: (
         Rule(Kind.CLAIM, 0, FILING, personal=True),  # the claims that they were given
-        _WAS_HERE,  # a visit becomes a charge before there is a claim to give
+        _WASHERE,  # a visit becomes a charge before there is a claim to give
     ),
-    Role.PRACTICE_MANAGER: (_COMES, _WAS_HERE, Rule(Kind.CLAIM, 0, FILING)),  # answers for both desks
+    Role.PRACTICE_MANAGER: (_COMES, _WASHERE, Rule(Kind.CLAIM, 0, FILING)),  # answers for both desks
 }
 """Which relationships open a chart to a role. A role that is not here is bounded by other means:
 
@@ -200,7 +200,7 @@ def relate(
         kinds.add(kind)
         mine = maker == owner
         own &= mine and now.timestamp() - made < OWN_FOR.total_seconds()
-        if kind in _HERE and not mine and first <= high and last >= low:
+        if kind in HERE and not mine and first <= high and last >= low:
             today = True
     return Relation(frozenset(map(Kind, kinds)), today, own) if kinds else NONE
 
@@ -217,7 +217,8 @@ _BY_KIND: Final[dict[Role, dict[str, list[tuple[int, int, int, bool]]]]] = {
     for role, rules in RULES.items()
 }
 """The same in numbers: before, after, the years that this may reach back, personal."""
-_HERE: Final = frozenset({Kind.APPOINTMENT, Kind.ENCOUNTER})
+HERE: Final = frozenset({Kind.APPOINTMENT, Kind.ENCOUNTER})
+"""What says that somebody comes, or is here."""
 
 
 def bound(

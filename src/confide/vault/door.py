@@ -261,11 +261,13 @@ class Vault:
                 raise GrantMismatch(msg)
             for patient in document.exposed:
                 grant.require(grant.action, patient, now)
-        # Patients differ: one is this person's business, another has asked for a restriction.
+        # Patients differ: one is this person's business, another has asked for a restriction. Types differ,
+        # too: of today's patients some are needed for care.
         forms = {
-            whose: {e: grant.form(e, whose) for e in elements} for whose in {d.patients for d in documents}
+            (whose, kind): {e: grant.form(e, whose, kind) for e in elements}
+            for whose, kind in {(d.patients, d.place.type) for d in documents}
         }
-        shown = [{e: forms[d.patients][e] for e in d.elements & elements} for d in documents]
+        shown = [{e: forms[d.patients, d.place.type][e] for e in d.elements & elements} for d in documents]
         shown = [{e: form for e, form in what.items() if form in _SHOWN} for what in shown]
         paid = self._pay(grant, operation, documents, shown, now)
         keys = self.keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})

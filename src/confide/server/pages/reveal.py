@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from confide.access.charges import Operation
-from confide.access.decide import Grant
 from confide.access.roles import Action, Form, Purpose
 from confide.errors import BudgetSpent, Invalid
 from confide.protect.elements import CATALOGUE, Element
@@ -89,11 +88,11 @@ def uncover(visitor: Visitor, patient: str, asked: Asked) -> Shown:
     rows = _rows(visitor.actor.practice, patient, asked)
     owners = compartment.owners(rows, patient)
     grant = system().decide(visitor.actor, Action.REVEAL, asked.purpose, owners, {asked.element})
-    form = grant.form(asked.element)
+    form = grant.form(asked.element, sorted(owners), asked.type)
     if form not in {Form.CLEAR, Form.MASKED}:
         raise grant.explain(asked.element, sorted(owners))
     views = system().charts.views(grant, rows, frozenset({asked.element}), Operation.REVEAL)
-    _refuse_unpaid(grant, asked.element, views)
+    _refuse_unpaid(form, asked.element, views)
     covered = system().charts.views(grant, rows[:1], frozenset())[0].body if asked.id else None
     return _shown(asked, views, covered or {}, masked=form is Form.MASKED)
 
@@ -107,9 +106,9 @@ def _rows(practice: str, patient: str, asked: Asked) -> list[Resource]:
     raise Invalid("a resource is named by its type and id")
 
 
-def _refuse_unpaid(grant: Grant, element: Element, views: Sequence[View]) -> None:
+def _refuse_unpaid(form: Form, element: Element, views: Sequence[View]) -> None:
     """What was granted clear and is still hidden was not paid for: the budget does not cover it."""
-    if element in grant.clear and any(element in view.hidden for view in views):
+    if form is Form.CLEAR and any(element in view.hidden for view in views):
         raise BudgetSpent("the exposure budget does not cover this")
 
 

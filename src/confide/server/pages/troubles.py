@@ -18,6 +18,7 @@ from confide.errors import (
     PatientRestricted,
     Refused,
     StepUpNeeded,
+    SuspectSession,
     TooFast,
     Unavailable,
     Unknown,
@@ -56,6 +57,16 @@ _TROUBLES: Final[tuple[tuple[type[ConfideError], Trouble], ...]] = (
             403,
             "This login was stopped while you worked, so nothing was shown or stored.",
             "All that you had saved is kept. The privacy officer or manager of your practice can let you in.",
+        ),
+    ),
+    (
+        SuspectSession,
+        Trouble(
+            403,
+            "This login is suspect, so nothing of that was shown, not even its last digits.",
+            "Of today’s patients the name, birth date, allergies, medicines and notes stay open. The "
+            "privacy officer or practice manager can trust the login again; in an emergency, those who treat "
+            "can break the glass with their passkey.",
         ),
     ),
     (

@@ -62,12 +62,14 @@ class Visitor:
         purpose: Why pages are opened in this role.
         practice: The practice's name.
         choices: How many memberships the person has to choose from.
+        suspect: The login or its session is suspect, so that it sees little.
     """
 
     actor: Actor
     purpose: Purpose
     practice: str
     choices: int
+    suspect: bool = False
 
     @property
     def role(self) -> Role:
@@ -140,7 +142,8 @@ def visit(request: HttpRequest) -> Visitor | None:
     session = keeper.session_of(request)
     actor = act_as_member(row, f"session:{name}", request.META.get("REMOTE_ADDR", ""), session)
     purpose = _PURPOSES.get(actor.role, Purpose.HOPERAT)
-    return Visitor(actor, purpose, row.practice.name, len(rows))
+    suspect = request.user.suspect_at is not None or (session is not None and session.suspect_at is not None)
+    return Visitor(actor, purpose, row.practice.name, len(rows), suspect)
 
 
 P = ParamSpec("P")
