@@ -10,6 +10,7 @@ called. Lifting takes a second person, or the outsider whom a practice with one 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -212,13 +213,12 @@ def degrade(subject: Subject, reason: Reason, now: datetime) -> Measure:
         now: Aware UTC.
     """
     _lock()
-    owner, practices = owner_of(subject), practices_of(owner_of(subject))
-    there = _open(subject)
+    practices, there = practices_of(owner_of(subject)), _open(subject)
     if State.FROZEN in there:
         return Measure(there[State.FROZEN], new=False, practices=practices)
     if State.SUSPECT in there and isinstance(subject, Account):
         return Measure(there[State.SUSPECT], new=False, practices=practices)
-    if any(_storms(practice, owner, now) for practice in practices):
+    if _storms(subject, practices, now):
         return _begin(subject, State.WITHHELD, reason, now, None, "")
     if State.SUSPECT in there:
         return freeze(subject, reason, now)
@@ -227,14 +227,26 @@ def degrade(subject: Subject, reason: Reason, now: datetime) -> Measure:
     return _begin(subject, State.SUSPECT, reason, now, None, "")
 
 
-def _storms(practice: str, owner: str, now: datetime) -> bool:
-    """Tell whether degrading one more owner would be one too many for this practice."""
+def _storms(subject: Subject, practices: Iterable[str], now: datetime) -> bool:
+    """Tell whether degrading one more owner would be one too many for one of *practices*.
+
+    A program is none of the staff, and may reach practices with hardly any: there three others must be.
+    """
     rows = Standing.objects.filter(since__gt=now - STORM_WINDOW, by="", practice="")
     rows = rows.filter(state__in=[State.SUSPECT, State.FROZEN]).exclude(reason=Reason.OPERATOR)
+    owner = owner_of(subject)
     others = {each for each in rows.values_list("owner", flat=True).distinct() if each != owner}
-    here = sum(1 for each in others if practice in practices_of(each))
+    where = Counter(practice for each in others for practice in practices_of(each))
+    return any(
+        where[practice] + 1 > (STORM_MOST if isinstance(subject, Client) else most_at_once(_staff(practice)))
+        for practice in practices
+        if practice in where
+    )
+
+
+def _staff(practice: str) -> int:
     people = Membership.objects.filter(practice=practice, active=True, account__is_active=True)
-    return here + 1 > most_at_once(people.values("account").distinct().count())
+    return people.values("account").distinct().count()
 
 
 # Lifting

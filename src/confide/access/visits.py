@@ -42,8 +42,8 @@ def find_today(actor: Actor, sealed: Sealed, now: datetime) -> frozenset[str]:
     except DatabaseError as problem:
         raise Unavailable(f"who comes today cannot be read now ({type(problem).__name__})") from None
     rows: defaultdict[str, list[Row]] = defaultdict(list)
-    for *row, days in found:
-        rows[row[0]].append((*row, bytes(days).hex()))
+    for patient, kind, resource, version, people, year, owner, made, days in found:
+        rows[patient].append((patient, kind, resource, version, people, year, owner, made, bytes(days).hex()))
     return frozenset(
         patient
         for patient, mine in rows.items()

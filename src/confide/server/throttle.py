@@ -22,6 +22,8 @@ from confide.access.attempts import Admission, Entrant, Kind
 from confide.access.entrances import Attempt, Session
 from confide.access.ladder import Rule, Rung, Verdict
 from confide.access.models import Account, Client, Membership
+from confide.access.standing import Reason
+from confide.audit import standing
 from confide.audit.entrances import HOST, Event, entries_of
 from confide.audit.journal import Entry
 from confide.errors import Unavailable
@@ -120,7 +122,11 @@ def _admit(request: HttpRequest, name: str, person: Account | None, kind: Kind) 
             )
             if verdict.rung is Rung.REFUSED and verdict.rule is Rule.NETWORK:
                 window = ladder.RULES[Rule.NETWORK].window
-                told += _took_back(sessions.take_back(entrant.network, now - window), verdict)
+                taken = sessions.take_back(entrant.network, now - window)
+                told += _took_back(taken, verdict)
+                # Whoever came in there has more than the password; a person decides whether it was its owner.
+                for account in {row.account_id: row.account for row in taken}.values():
+                    standing.degrade(system().journal, account, Reason.STUFFING, now)
             _log.warning("tries to sign in are %s by the rule %s", verdict.rung, verdict.rule)
         system().journal.append(told)
     return admission

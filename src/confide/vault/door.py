@@ -18,6 +18,7 @@ from confide.access.budget import Learned
 from confide.access.charges import Operation, charge
 from confide.access.decide import Grant
 from confide.access.roles import Action, Form
+from confide.audit import stops
 from confide.audit.journal import Entry, Journal, entry_for
 from confide.cipher.derive import digest, frame
 from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, NoRelationship
@@ -301,6 +302,8 @@ class Vault:
         with durable():
             paid_groups = budget.reserve(grant, charges, now)
             paid = sum(1 for group in last_group if group <= paid_groups)
+            if paid < len(documents):
+                stops.note(self._journal, grant, now)
             self._append(
                 entry_for(grant, now, patient=patient, elements=what, **_what(d))
                 for d, what in zip(documents[:paid], shown[:paid], strict=True)

@@ -17,6 +17,7 @@ from confide.access.charges import Operation, charge
 from confide.access.decide import Grant
 from confide.access.exposure import Charge
 from confide.access.roles import Form
+from confide.audit import stops
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
 from confide.errors import AccessDenied, BudgetSpent, ConfideError, JournalUnavailable, Refused, Unknown
 from confide.protect.elements import Element
@@ -124,6 +125,8 @@ def pay(
     with durable():
         pulse.recheck(grant)
         paid = charge_in_order(grant, operation, now, tellings)
+        if any(t.problem is None and not covered for t, covered in zip(tellings, paid, strict=True)):
+            stops.note(journal, grant, now)
         write(journal, grant, now, tellings, paid)
     return paid
 
@@ -222,11 +225,18 @@ def learn(
     matched, fixed = _open_to(grant, elements, matched), _open_to(grant, elements, fixed)
     charges = charge(operation, asked=sorted(elements), matched=matched, fixed=fixed)
     what = dict.fromkeys(sorted(elements), Form.SEARCHED)
-    with durable():
-        learned = budget.learn(grant, charges, elements, now)
-        about = [p for p in dict.fromkeys([*matched, *fixed]) if p in learned.paid]
-        entries = [entry_for(grant, now, patient=p, elements=what) for p in about]
-        journal.append(entries or [entry_for(grant, now, elements=what, outcome=Outcome.MINOR_FAILURE)])
+    try:
+        with durable():
+            learned = budget.learn(grant, charges, elements, now)
+            if learned.spent:
+                stops.note(journal, grant, now)
+            about = [p for p in dict.fromkeys([*matched, *fixed]) if p in learned.paid]
+            entries = [entry_for(grant, now, patient=p, elements=what) for p in about]
+            journal.append(entries or [entry_for(grant, now, elements=what, outcome=Outcome.MINOR_FAILURE)])
+    except BudgetSpent:  # too many misses: going on with them is no person's way
+        with durable():
+            stops.note(journal, grant, now)
+        raise
     return learned
 
 

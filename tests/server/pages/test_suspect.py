@@ -1,4 +1,4 @@
-"""A suspect session: stand-ins, no masks, and of today's patients what care needs; trusted again by another."""
+"""A suspect session: stand-ins, no masks, and of today's patients what care needs; trusted by another."""
 
 from __future__ import annotations
 
