@@ -8,7 +8,7 @@ from typing import Final
 from confide.access import raises
 from confide.access.approvers import is_settled
 from confide.access.containment import Outsider
-from confide.access.models import Account, Membership
+from confide.access.models import Account, Membership, Practice
 from confide.access.roles import Role
 from confide.errors import Invalid
 
@@ -51,3 +51,10 @@ def name(account: Account, practice: str, by: Account, now: datetime) -> Outside
     return Outsider.objects.create(
         practice_id=practice, account=account, named_by=by, named_at=now, effective_at=now + NAMED_AHEAD
     )
+
+
+def practices_of(account: Account, now: datetime) -> list[Practice]:
+    """The practices in which an account is the one outside, and its word counts by now."""
+    rows = Outsider.objects.filter(account=account, ended_at__isnull=True, effective_at__lte=now)
+    found = [row.practice for row in rows.select_related("practice").order_by("practice__name")]
+    return [practice for practice in found if counts(account, practice.pk, now)]

@@ -167,6 +167,30 @@ def test_what_was_withheld_calls_the_officer(surgery, privacy):
     assert "Freeze Dr. Miriam Okafor" in page
 
 
+def test_the_one_outside_lets_the_only_clinician_in_again(surgery, doctor):
+    settle()
+    outside = Account.objects.create_user("outside", display_name="Dr. Ines Roth")
+    Membership.objects.create(account=outside, practice=surgery.elsewhere, role="front_desk")
+    http, name = surgery.sign_in("outside"), f"person:{surgery.account('doctor').pk}"
+    form = {"lift": name, "practice": surgery.practice.pk}
+    Membership.objects.filter(account__username="both").update(active=False)
+    freeze(surgery, "doctor")
+    assert http.post("/logins/outside", form).status_code == 403
+    now = datetime.now(UTC) - timedelta(days=7)
+    officer = surgery.account("privacy")
+    written.name_outsider(Journal(), outside, surgery.practice.pk, officer, now, "session:x")
+    assert "waits to be let in again" in http.get("/find").content.decode()
+    assert "Dr. Ines Roth" in doctor.get("/find").content.decode(), "whom to call"
+    page = http.get("/logins/outside").content.decode()
+    assert "Dr. Miriam Okafor" in page
+    assert http.post("/logins/outside", {**form, "practice": surgery.elsewhere.pk}).status_code == 403
+    Session.objects.update(proved_at=datetime.now(UTC))
+    assert http.post("/logins/outside", form).status_code == 302
+    assert surgery.account("doctor").frozen_at is None
+    assert JournalEntry.objects.get(action="lift", outcome="0").role == "outsider"
+    assert http.get("/logins").status_code == 403, "and nothing else of it"
+
+
 def test_a_freeze_reaches_another_process_at_once(surgery, desk):
     """A page, a bearer token and the token endpoint of a server that holds its own connections and memory."""
     settle()

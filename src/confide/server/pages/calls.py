@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import DatabaseError
 
-from confide.access import glass, standing
+from confide.access import glass, outsiders, standing
+from confide.access.models import Account
 from confide.access.standing import State
 from confide.server.apps import system
 from confide.server.pages.visitor import Visitor
@@ -21,25 +23,28 @@ class Calls:
         overdue: How many of them should have been reviewed by now.
         asked: How many wait for a second person.
         withheld: How many logins Confide would have stopped, and did not.
+        outside: How many wait for them as the one outside a practice.
     """
 
     emergencies: int = 0
     overdue: int = 0
     asked: int = 0
     withheld: int = 0
+    outside: int = 0
 
     @property
     def any(self) -> bool:
         """Whether there is something to say."""
-        return bool(self.emergencies or self.asked or self.withheld)
+        return bool(self.emergencies or self.asked or self.withheld or self.outside)
 
 
 def calls(visitor: Visitor) -> Calls:
     """Return what calls the person at the page."""
-    if not visitor.allows_emergencies:
-        return Calls()
     practice, now = visitor.actor.practice, system().clock()
     try:
+        outside = _outside(visitor, now)
+        if not visitor.allows_emergencies:
+            return Calls(outside=outside)
         asked = glass.waiting_now(now).filter(practice=practice).exclude(account=visitor.actor.id).count()
         open_ = []
         if visitor.reads_journal:
@@ -50,4 +55,11 @@ def calls(visitor: Visitor) -> Calls:
     except DatabaseError:
         return Calls()
     overdue = sum(1 for each in open_ if glass.is_overdue(each, now))
-    return Calls(len(open_), overdue, asked, withheld)
+    return Calls(len(open_), overdue, asked, withheld, outside)
+
+
+def _outside(visitor: Visitor, now: datetime) -> int:
+    """How many are frozen in practices of which the person at the page is the one outside."""
+    account = Account.objects.filter(pk=visitor.actor.id).first()
+    named = outsiders.practices_of(account, now) if account else []
+    return sum(len(standing.holding(practice.pk)) for practice in named)

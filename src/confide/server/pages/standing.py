@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from confide.access import reach
+from confide.access import outsiders, reach
 from confide.access import standing as rules
 from confide.access.containment import Standing
 from confide.access.entrances import Session
@@ -76,6 +76,28 @@ def standing(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         "reasons": [(reason.value, reason.label) for reason in CHOSEN],
     }
     return show(request, visitor, "pages/standing.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@staff
+def outside(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """For the one outside a practice with one clinician: let its people in again."""
+    assert isinstance(request.user, Account)  # noqa: S101 - AUTH_USER_MODEL; tells the type
+    now = system().clock()
+    mine = outsiders.practices_of(request.user, now)
+    if not mine:
+        raise AccessDenied("no practice has named you as its person outside")
+    if request.method == "POST":
+        keeper.require_trusted(request)
+        require_fresh(visitor.actor.proved_at, now)
+        practice = request.POST.get("practice", "")
+        if practice not in [each.pk for each in mine]:
+            raise AccessDenied("that practice has not named you as its person outside")
+        subject = _subject(request.POST.get("lift", ""))
+        written.lift(system().journal, subject, request.user, practice, now, visitor.actor.credential)
+        return redirect("pages:outside")
+    listed = [(each.pk, each.name, _held(rules.holding(each.pk))) for each in mine]
+    return show(request, visitor, "pages/outside.html", {"listed": listed})
 
 
 def _act(request: HttpRequest, visitor: Visitor) -> None:

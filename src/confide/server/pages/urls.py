@@ -35,6 +35,7 @@ _PAGES = [
     path("journal", journal.journal, name="journal"),
     path("journal/sign-ins", entrances.entrances, name="entrances"),
     path("logins", standing.standing, name="standing"),
+    path("logins/outside", standing.outside, name="outside"),
     path("sessions", sessions.sessions, name="sessions"),
     path("factors", factors.held, name="factors"),
     path("factors/add", factors.add, name="factor_add"),
