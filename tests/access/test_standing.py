@@ -94,7 +94,7 @@ def test_a_frozen_person_is_refused_with_every_session_and_stays_so_until_a_seco
 @pytest.mark.asvs("10.4.9")
 def test_a_frozen_program_loses_its_tokens(practice, program, client_row, person):
     officer = person()
-    AccessToken.objects.create(client=client_row, digest="a" * 64, expires_at=NOW + MINUTE)
+    AccessToken.objects.create(client=client_row, practice=practice, digest="a" * 64, expires_at=NOW + MINUTE)
     freeze(client_row, officer, practice)
     with pytest.raises(AccessDenied):
         may(program)
