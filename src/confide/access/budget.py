@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
@@ -23,15 +22,18 @@ from django.db import DatabaseError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.access import ceilings, pulse, raises, totals
+from confide.access.care import CARE
 from confide.access.ceilings import Bound
 from confide.access.decide import Actor, Grant
-from confide.access.exposure import Charge, Exposures, Sight
+from confide.access.exposure import Charge, Exposures
+from confide.access.groups import Group, Step, add_up, exceeds, gather, plus, see
 from confide.access.limits import LIMITS, Limits, Sum, client_ceiling, limits_of, misses_of
 from confide.access.models import Client, Exposure
+from confide.access.relationships import NONE
 from confide.access.roles import Form, Role
 from confide.access.statements import ask, write
 from confide.access.totals import DAY, HOUR, MONTH, Book, Change, Window
-from confide.errors import BudgetSpent, GrantExpired, Unavailable
+from confide.errors import BudgetSpent, GrantExpired, GrantMismatch, Unavailable
 from confide.protect.elements import Element
 
 __all__ = [
@@ -41,9 +43,11 @@ __all__ = [
     "Usage",
     "client_ceiling",
     "explain",
+    "is_own",
     "learn",
     "limits_of",
     "reserve",
+    "reserve_care",
     "spend",
     "today",
 ]
@@ -79,7 +83,7 @@ def spend(grant: Grant, charges: Iterable[Charge], now: datetime) -> None:
         Frozen: The credential was stopped since the grant was made.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    if not all(_pay(grant, _group(charges), now, _Manner.WHOLE)):
+    if not all(_pay(grant, gather(charges), now, _Manner.WHOLE)):
         raise BudgetSpent(explain(grant, now))
 
 
@@ -99,7 +103,32 @@ def reserve(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
         GrantExpired: The grant is too old.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    return sum(_pay(grant, _group(charges), now, _Manner.IN_ORDER))
+    return sum(_pay(grant, gather(charges), now, _Manner.IN_ORDER))
+
+
+def reserve_care(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
+    """Pay, where a ceiling is reached, for what care needs of today's patients: from the own budget alone.
+
+    It is counted under the ceilings all the same.
+
+    Args:
+        grant: Whose budget it is.
+        charges: As in `reserve`; of today's patients, by a relationship that the person did not make.
+        now: Aware UTC.
+
+    Returns:
+        The number of leading groups that fit and were paid.
+
+    Raises:
+        GrantMismatch: One of them is no care of today's patients.
+        GrantExpired, Frozen, Unavailable: See `reserve`.
+    """
+    listed = list(charges)
+    for patient, element, form in listed:
+        needed = form is Form.CLEAR and any(element in elements for elements in CARE.values())
+        if not needed or not grant.relations.get(patient, NONE).today:
+            raise GrantMismatch("the ceilings give way to the care of today's patients alone")
+    return sum(_pay(grant, gather(listed), now, _Manner.CARE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +163,7 @@ def learn(grant: Grant, charges: Iterable[Charge], asked: Collection[Element], n
         Frozen: The credential was stopped since the grant was made.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    groups = _group(charges)
+    groups = gather(charges)
     connection = _paying_connection(grant, now)
     missed = Book((f"misses of {grant.actor.owner}",), (HOUR,))
     try:
@@ -172,17 +201,35 @@ def today(actor: Actor, now: datetime) -> Usage:
 def explain(grant: Grant, now: datetime) -> str:
     """Say which limit is nearest to its end, for somebody to whom something was refused."""
     try:
-        bounds = _bounds(grant, _connection())
-        counted = totals.count(_connection(), [bound.book for bound in bounds], now)
+        bound, window, own = _find_nearest(grant, now)
     except DatabaseError:
         return "the exposure budget does not cover this"
+    return f"{bound.words} for {window.words} does not cover this ({_ADVICE[not own]})"
+
+
+def is_own(grant: Grant, now: datetime) -> bool:
+    """Tell whether it is the own budget that is nearest to its end, and no ceiling of many.
+
+    Raises:
+        Unavailable: It cannot be read now.
+    """
+    try:
+        return _find_nearest(grant, now)[2]
+    except DatabaseError as error:
+        raise Unavailable(f"the exposure budget cannot be read ({type(error).__name__})") from None
+
+
+def _find_nearest(grant: Grant, now: datetime) -> tuple[Bound, Window, bool]:
+    """The limit that is nearest to its end, and whether it is the own budget's."""
+    bounds = _bounds(grant, _connection())
+    counted = totals.count(_connection(), [bound.book for bound in bounds], now)
     left = [
         (_share_left(total, limit), bound, window)
         for bound, found in zip(bounds, counted, strict=True)
         for window, total, limit in zip(bound.book.windows, found.sums, bound.limits(), strict=True)
     ]
     _, bound, window = min(left, key=itemgetter(0))
-    return f"{bound.words} for {window.words} does not cover this ({_ADVICE[bound is not bounds[0]]})"
+    return bound, window, bound is bounds[0]
 
 
 def _bounds(grant: Grant, connection: BaseDatabaseWrapper) -> list[Bound]:
@@ -201,37 +248,6 @@ def _share_left(total: Sum, limit: Sum) -> float:
     return min((most - seen) / most if most else 0.0 for seen, most in zip(total, limit, strict=True))
 
 
-# What is asked for, patient by patient
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What paying for one group writes and changes."""
-
-    charges: list[Charge]
-    change: Change
-
-
-_Group = tuple[str, dict[Element, Form]]
-
-
-def _group(charges: Iterable[Charge]) -> list[_Group]:
-    """Gather neighbours of one patient; of an element's forms the heavier one stays."""
-    groups: list[_Group] = []
-    for patient, run in groupby(charges, key=itemgetter(0)):
-        shown: dict[Element, Form] = {}
-        for _, element, form in run:
-            if form is Form.CLEAR or (form is Form.MASKED and element not in shown):
-                shown[element] = form
-        groups.append((patient, shown))
-    return groups
-
-
-def _step(sight: Sight, patient: str, shown: dict[Element, Form]) -> _Step:
-    stale = sight.find_stale(patient, shown)
-    return _Step([(patient, element, form) for element, form in stale.items()], sight.see(patient, stale))
-
-
 # Paying
 
 
@@ -240,10 +256,11 @@ class _Manner(Enum):
 
     WHOLE = auto()  # all, or none
     IN_ORDER = auto()  # the leading ones, as far as it goes
+    CARE = auto()  # the leading ones, as far as the own budget goes, whatever the ceilings say
     EACH = auto()  # each that fits; the last is `_stranger`, who is never paid for
 
 
-def _stranger(asked: Collection[Element]) -> _Group:
+def _stranger(asked: Collection[Element]) -> Group:
     """Somebody who was never seen: is there room for one?"""
     return "", dict.fromkeys(asked, Form.CLEAR)
 
@@ -257,7 +274,7 @@ def _paying_connection(grant: Grant, now: datetime) -> BaseDatabaseWrapper:
     return connection
 
 
-def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, manner: _Manner) -> list[bool]:
+def _pay(grant: Grant, groups: Sequence[Group], now: datetime, manner: _Manner) -> list[bool]:
     """Say for each group whether it is covered, and pay for what is."""
     every = [True] * len(groups)
     if grant.actor.role is Role.SYSTEM or not any(shown for _, shown in groups):
@@ -279,7 +296,7 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, manner: _Manner)
         books = [bound.book for bound in bounds]
         *_, seen, rows = ask(connection, [*exposures.locking(), looking, totals.counting(books, now)])
         sight = exposures.sight(seen)
-        steps = [_step(sight, patient, shown) for patient, shown in groups]
+        steps = [see(sight, patient, shown) for patient, shown in groups]
         counted = totals.counted(books, rows)
         covered = _cover(connection, bounds, counted, steps, now, manner)
         paying = [step for step, fits in zip(steps, covered, strict=True) if fits]
@@ -289,7 +306,7 @@ def _pay(grant: Grant, groups: Sequence[_Group], now: datetime, manner: _Manner)
             charges = [charge for step in paying for charge in step.charges]
             write(
                 connection,
-                [exposures.recording(grant.practice, charges), totals.adding(books, _sum(paying), now)],
+                [exposures.recording(grant.practice, charges), totals.adding(books, add_up(paying), now)],
             )
             if (counted[0].newest or 0) < MONTH.slot(totals.slot_of(now)):  # for the first time in six hours
                 exposures.prune()
@@ -303,7 +320,7 @@ def _cover(
     connection: BaseDatabaseWrapper,
     bounds: Sequence[Bound],
     counted: Sequence[totals.Counted],
-    steps: Sequence[_Step],
+    steps: Sequence[Step],
     now: datetime,
     manner: _Manner,
 ) -> list[bool]:
@@ -313,6 +330,8 @@ def _cover(
     if not any(max(_gain(steps, window, now)) > 0 for window in _windows(bounds)):
         return covered
     covered = _fit(own, counted[0].sums, steps, covered, now, manner)
+    if manner is _Manner.CARE:
+        return covered
     together = counted[1:]
     if connection.vendor == "postgresql" and any(covered):
         fitting = [step for step, fits in zip(steps, covered, strict=True) if fits]
@@ -326,7 +345,7 @@ def _windows(bounds: Iterable[Bound]) -> list[Window]:
     return [window for bound in bounds for window in bound.book.windows]
 
 
-def _gain(steps: Iterable[_Step], window: Window, now: datetime) -> Sum:
+def _gain(steps: Iterable[Step], window: Window, now: datetime) -> Sum:
     gains = [window.gain(step.change, now) for step in steps]
     return Sum(sum(gain.patients for gain in gains), sum(gain.units for gain in gains))
 
@@ -335,7 +354,7 @@ def _count_in_lanes(
     connection: BaseDatabaseWrapper,
     above: Sequence[Bound],
     counted: Sequence[totals.Counted],
-    steps: Sequence[_Step],
+    steps: Sequence[Step],
     now: datetime,
 ) -> list[totals.Counted]:
     """Count what is under the ceilings while others wait, as far as they must."""
@@ -355,7 +374,7 @@ def _count_in_lanes(
 def _fit(
     bound: Bound,
     sums: Sequence[Sum],
-    steps: Sequence[_Step],
+    steps: Sequence[Step],
     covered: Sequence[bool],
     now: datetime,
     manner: _Manner,
@@ -366,8 +385,8 @@ def _fit(
         limits, running, fitting, open_ = bound.limits(anew=anew), list(sums), [], True
         for step, was_covered in zip(steps, covered, strict=True):
             gains = [window.gain(step.change, now) for window in bound.book.windows]
-            more = [_plus(total, gain) for total, gain in zip(running, gains, strict=True)]
-            fits = open_ and was_covered and not any(map(_exceeds, more, gains, limits))
+            more = [plus(total, gain) for total, gain in zip(running, gains, strict=True)]
+            fits = open_ and was_covered and not any(map(exceeds, more, gains, limits))
             fitting.append(fits)
             if fits:
                 running = more
@@ -376,21 +395,3 @@ def _fit(
         if fitting == list(covered):  # else the staff may have grown since it was counted
             break
     return fitting
-
-
-def _plus(total: Sum, gain: Sum) -> Sum:
-    return Sum(total.patients + gain.patients, total.units + gain.units)
-
-
-def _exceeds(total: Sum, gain: Sum, limit: Sum) -> bool:
-    """Tell whether a window went over its limit; without a gain, what was seen may be seen again."""
-    return any(more > 0 and now > most for now, more, most in zip(total, gain, limit, strict=True))
-
-
-def _sum(steps: Iterable[_Step]) -> Change:
-    change: Change = defaultdict(lambda: [0, 0])
-    for step in steps:
-        for slot, (patients, units) in step.change.items():
-            change[slot][0] += patients
-            change[slot][1] += units
-    return change

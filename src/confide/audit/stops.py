@@ -12,7 +12,7 @@ from typing import Final
 
 from django.db import DatabaseError, router, transaction
 
-from confide.access import standing, totals
+from confide.access import budget, standing, totals
 from confide.access.decide import Grant
 from confide.access.models import ExposureTotal
 from confide.access.standing import Kind, Reason
@@ -29,6 +29,8 @@ MOST: Final = 20
 def note(journal: Journal, grant: Grant, now: datetime) -> None:
     """Count one hard stop; degrade the credential where there were too many, in the caller's transaction.
 
+    A ceiling that many have reached together is nobody's own doing, and does not count.
+
     Args:
         journal: Where it is written that it was degraded.
         grant: Whose budget did not cover what was asked for.
@@ -37,6 +39,8 @@ def note(journal: Journal, grant: Grant, now: datetime) -> None:
     Raises:
         Unavailable: It cannot be counted.
     """
+    if not budget.is_own(grant, now):
+        return
     actor = grant.actor
     who = f"session:{actor.session}" if actor.session else actor.owner
     book = Book((f"stops of {who}"[:50],), (HOUR,))

@@ -30,6 +30,7 @@ from confide.protect.keystore import DataKeys, KeyUse
 from confide.protect.kms import Kms
 from confide.protect.owners import owners
 from confide.protect.plan import Plan
+from confide.vault import till
 from confide.vault.telling import durable, learn
 
 Clock = Callable[[], datetime]
@@ -218,7 +219,7 @@ class Vault:
         pulse.recheck(grant)
         now = self._clock()
         self._append(
-            entry_for(grant, now, patient=patient, body_sha256=sha256, **_what(d))
+            entry_for(grant, now, patient=patient, body_sha256=sha256, **till.describe(d))
             for d, sha256 in documents
             for patient in d.patients or ("",)
         )
@@ -270,47 +271,9 @@ class Vault:
         }
         shown = [{e: forms[d.patients, d.place.type][e] for e in d.elements & elements} for d in documents]
         shown = [{e: form for e, form in what.items() if form in _SHOWN} for what in shown]
-        paid = self._pay(grant, operation, documents, shown, now)
+        told = till.pay(self._journal, grant, operation, documents, shown, now)
         keys = self.keyring(grant.practice).subjects({d.place.subject for d in documents if d.seal})
-        return [
-            self._open(grant, d, what if i < paid else {}, keys)
-            for i, (d, what) in enumerate(zip(documents, shown, strict=True))
-        ]
-
-    def _pay(
-        self,
-        grant: Grant,
-        operation: Operation,
-        documents: Sequence[Document],
-        shown: Sequence[dict[Element, Form]],
-        now: datetime,
-    ) -> int:
-        """Charge the budget and write the journal; return how many documents, in order, are paid."""
-        if not any(shown):
-            pulse.recheck(grant)
-            return len(documents)
-        showing: list[tuple[str, dict[Element, Form]]] = []
-        last_group: list[int] = []
-        groups, previous = 0, None
-        for d, what in zip(documents, shown, strict=True):
-            for patient in d.exposed if what else ():
-                groups += patient != previous
-                previous = patient
-                showing.append((patient, what))
-            last_group.append(groups)
-        charges = charge(operation, shown=showing)
-        with durable():
-            paid_groups = budget.reserve(grant, charges, now)
-            paid = sum(1 for group in last_group if group <= paid_groups)
-            if paid < len(documents):
-                stops.note(self._journal, grant, now)
-            self._append(
-                entry_for(grant, now, patient=patient, elements=what, **_what(d))
-                for d, what in zip(documents[:paid], shown[:paid], strict=True)
-                if what
-                for patient in d.patients or ("",)
-            )
-        return paid
+        return [self._open(grant, d, what, keys) for d, what in zip(documents, told, strict=True)]
 
     def asked(
         self,
@@ -381,7 +344,3 @@ class Vault:
             for d in some:
                 key = keys.get(d.place.subject) or keyring.subject(d.place.subject)
                 yield protector.reveal(d.body, d.seal, d.place, key, elements)
-
-
-def _what(d: Document) -> dict[str, Any]:
-    return {"resource_type": d.place.type, "resource_id": d.place.id, "version": d.place.version}

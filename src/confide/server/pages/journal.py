@@ -24,7 +24,7 @@ from confide.records.rows import parse_id, some
 from confide.server.apps import system
 from confide.server.pages import compartment, dates, svg
 from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
-from confide.vault import emergencies, exports, tracing
+from confide.vault import emergencies, exports, till, tracing
 
 _SHOWN: Final = 60
 _PAGES: Final = 5
@@ -39,6 +39,7 @@ _GLASS: Final = {
     emergencies.ASK: "Asked a second person for an emergency",
     emergencies.ALLOW: "Allowed a colleague’s emergency",
     emergencies.REVIEW: "Reviewed an emergency",
+    till.ABOVE: "Opened for care above the ceiling",
 }
 _REACH: Final = {
     admissions.Event.ADMIT.value: "Let a program in",
