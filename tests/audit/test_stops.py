@@ -39,7 +39,7 @@ def stop(grant: Grant, times: int, minutes: int = 0) -> None:
 
 def test_a_session_is_degraded_and_its_person_is_not(practice: Any) -> None:
     account = Account.objects.create_user("desk")
-    member = Membership.objects.create(account=account, practice=practice, role="front_desk")
+    member = Membership.objects.create(account=account, practice=practice, role="front_desk", approved_at=NOW)
     device = Device.objects.create(
         account=account, digest="d" * 64, name="x", network="n", address="", first_at=NOW, last_at=NOW
     )

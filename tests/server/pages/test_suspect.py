@@ -9,13 +9,14 @@ import pytest
 from confide.access.containment import Emergency
 from confide.access.decide import act_as_client, decide
 from confide.access.entrances import Session
-from confide.access.models import Account, Client, Exposure
+from confide.access.models import Account, Client, Exposure, ExposureTotal
 from confide.access.roles import Action, Purpose
 from confide.access.standing import Reason
 from confide.audit import standing as written
 from confide.audit.journal import Journal
 from confide.audit.models import JournalEntry
 from confide.protect.elements import Element
+from confide.records.models import Resource
 from tests.practice import appointment
 from tests.server import laboratory
 from tests.server.pages import surgery as place
@@ -164,3 +165,23 @@ def test_it_is_trusted_again_by_a_second_person(surgery, doctor, privacy):
     assert privacy.post("/logins", {"lift": f"session:{session.pk}"}).status_code == 302
     assert "Ottoline Quernheim" in text_of(doctor.get(f"/patients/{surgery.patient}"))
     assert "This login is suspect" not in text_of(doctor.get("/find"))
+
+
+def test_where_a_ceiling_is_reached_today_s_patient_stays_open(surgery, doctor, settings):
+    book(surgery, 0)
+    settings.CONFIDE_PRACTICE_DAY_PATIENTS = 0
+    page = text_of(doctor.get(f"/patients/{surgery.patient}"))
+    for words in ("Ottoline Quernheim", "4 May 1963", "Latex", "1 tablet every morning"):
+        assert words in page, words
+    assert "3 Feb 2025, 09:00" not in page
+    assert "does not cover all of this chart" in page
+    assert JournalEntry.objects.filter(action="above-ceiling").count() == 1
+    assert Exposure.objects.filter(patient=surgery.patient).exists(), "it is counted"
+    assert not ExposureTotal.objects.filter(owner__startswith="stops of").exists(), "nobody's own doing"
+    other = next(iter(patients_but(surgery)))
+    assert "Quarles" not in text_of(doctor.get(f"/patients/{other}"))
+
+
+def patients_but(surgery) -> list[str]:
+    rows = Resource.objects.filter(practice=surgery.practice.pk, type="Patient").exclude(pk=surgery.patient)
+    return [str(row.pk) for row in rows]
