@@ -30,7 +30,7 @@ OPENING = {
 # function of the vault: the calls that open, what comes before them in it, and whom it may be called by
 DOORS = {
     # The budget pays and the journal writes; then documents are opened.
-    "door.Vault.reveal": (["_open"], ["_pay"], None),
+    "door.Vault.reveal": (["_open"], ["pay"], None),
     "door.Vault._open": (["reveal"], [], {"door.Vault.reveal"}),
     # The same for items of a batch: what opens is handed to `answer`, which pays first.
     "values.Values.detokenize.reveal": (["open"], [], {"handed to answer"}),
@@ -160,7 +160,9 @@ def test_what_opens_has_no_other_caller(name: str) -> None:
         ("telling.pay", ["durable", "recheck", "charge_in_order", "write"]),
         ("telling.charge_in_order", ["_charges_of", "reserve"]),
         ("values.Values.tokenize", ["durable", "recheck", "charge_in_order", "write"]),
-        ("door.Vault._pay", ["charge", "durable", "reserve", "_append"]),
+        ("till.pay", ["_charges", "durable", "reserve", "_pay_care", "append"]),
+        ("till._pay_care", ["is_care", "_charges", "reserve_care"]),
+        ("till._charges", ["charge"]),
         ("telling.learn", ["charge", "durable", "learn", "append"]),
         ("release.Release.begin", ["check", "write", "_Opener", "Opening"]),
         ("release.Release.check", ["grant", "require_runnable"]),
