@@ -79,7 +79,7 @@ def test_digests_of_identifiers_are_asked_in_tests_alone() -> None:
 
 def test_the_budget_is_charged_by_the_vault_alone() -> None:
     charged = callers({"spend", "reserve", "reserve_care", "learn"}, {"budget"})
-    assert charged == {"vault.door", "vault.telling", "vault.till"}
+    assert charged == {"vault.telling", "vault.till"}
     assert callers({"reserve_care"}, {"budget"}) == {"vault.till"}
     assert callers({"asked"}) == {"records.asking"}
     assert "Exposures" in {n for m in modules() if m.name == "confide.access.budget" for n in m.aliases()}
@@ -88,7 +88,7 @@ def test_the_budget_is_charged_by_the_vault_alone() -> None:
 
 def test_one_function_says_what_is_charged() -> None:
     """Whoever charges has the charges from `charge`; nobody writes them down by hand."""
-    assert callers({"charge"}) == {"vault.door", "vault.telling", "vault.till"}
+    assert callers({"charge"}) == {"vault.telling", "vault.till"}
     for module in modules():
         if module.name in {"confide.vault.door", "confide.vault.telling"}:
             handed = [

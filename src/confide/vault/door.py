@@ -13,12 +13,11 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from confide.access import budget, pulse
+from confide.access import pulse
 from confide.access.budget import Learned
-from confide.access.charges import Operation, charge
+from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.access.roles import Action, Form
-from confide.audit import stops
 from confide.audit.journal import Entry, Journal, entry_for
 from confide.cipher.derive import digest, frame
 from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, NoRelationship
