@@ -90,11 +90,11 @@ def test_one_function_says_what_is_charged() -> None:
     """Whoever charges has the charges from `charge`; nobody writes them down by hand."""
     assert callers({"charge"}) == {"vault.telling", "vault.till"}
     for module in modules():
-        if module.name in {"confide.vault.door", "confide.vault.telling"}:
+        if module.name in {"confide.vault.till", "confide.vault.telling"}:
             handed = [
                 ast.unparse(call.args[1])
                 for name, call in calls(module)
-                if name in {"budget.reserve", "budget.learn", "budget.spend"}
+                if name in {"budget.reserve", "budget.reserve_care", "budget.learn", "budget.spend"}
             ]
             assert handed
             assert set(handed) == {"charges"}
