@@ -106,7 +106,7 @@ def test_another_root_key_opens_nothing(tmp_path, store, keyring):
     "change",
     [
         "UPDATE practice_key SET practice = 'q'",
-        "UPDATE purpose_key SET use = CASE use WHEN 'ff1' THEN 'x' ELSE 'ff1' END WHERE use IN ('ff1', 'index')",
+        "UPDATE purpose_key SET use = CASE use WHEN 'ff1' THEN 'x' ELSE 'ff1' END WHERE use GLOB '[fi]*'",
         "UPDATE purpose_key SET version = 7 WHERE use = 'ff1'",
         "UPDATE purpose_key SET wrapped = x'00'",
     ],
