@@ -109,3 +109,31 @@ def exposure_budget() -> Iterator[Figure]:
     times, took = _run(0.0)
     yield Figure(f"{what} as fast as they go", len(times) / took, "commits/s")
     yield Figure(f"{what} as fast as they go, p99", percentiles(times)[99], "ms")
+
+
+@benchmark
+def exposure_budget_on_postgresql() -> Iterator[Figure]:
+    """The same in a cluster of its own, where PostgreSQL is installed and this run is on SQLite."""
+    from tools import outside
+    from tools.postgres import cluster
+
+    if "DATABASE_URL" in os.environ:
+        raise LeftOut("this run has a database of its own")
+    programs = outside.postgres()
+    if programs is None:
+        raise LeftOut(outside.NO_POSTGRES)
+    words = "import json; from benchmarks import access; print(json.dumps(access.rows()))"
+    with cluster(programs) as environment:
+        run = subprocess.run(
+            [sys.executable, "-c", words],
+            env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    if run.returncode:
+        raise LeftOut("the clients of PostgreSQL do not answer")
+    for name, value, unit, target in json.loads(run.stdout.splitlines()[-1]):
+        yield Figure(name, value, unit, target=target)
+
+
+def rows() -> list[tuple[str, float, str, float | None]]:
+    """The figures of one database, for another process."""
+    return [(f.name, f.value, f.unit, f.target) for f in exposure_budget()]

@@ -165,7 +165,7 @@ def learn(grant: Grant, charges: Iterable[Charge], asked: Collection[Element], n
     """
     groups = gather(charges)
     connection = _paying_connection(grant, now)
-    missed = Book((f"misses of {grant.actor.owner}",), (HOUR,))
+    missed = Book((f"?{grant.actor.owner}",), (HOUR,))
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
         *_, rows = ask(connection, [*exposures.locking(), totals.counting([missed], now)])
