@@ -170,7 +170,9 @@ def test_what_was_withheld_calls_the_officer(surgery, privacy):
 def test_the_one_outside_lets_the_only_clinician_in_again(surgery, doctor):
     settle()
     outside = Account.objects.create_user("outside", display_name="Dr. Ines Roth")
-    Membership.objects.create(account=outside, practice=surgery.elsewhere, role="front_desk")
+    Membership.objects.create(
+        account=outside, practice=surgery.elsewhere, role="front_desk", approved_at=datetime.now(UTC)
+    )
     http, name = surgery.sign_in("outside"), f"person:{surgery.account('doctor').pk}"
     form = {"lift": name, "practice": surgery.practice.pk}
     Membership.objects.filter(account__username="both").update(active=False)
