@@ -66,7 +66,7 @@ def test_a_stolen_client_takes_no_more_people_than_its_budget(system: Any, pract
         intruder = Intruder(address, vendor.pk, laboratory.KEY.as_dict(private=True), taken)
         spree = intruder.rob([practice.pk for practice in practices], threads=4)
     assert spree.tokens == 2 * PRACTICES
-    assert spree.statuses[200] > 100
+    assert spree.statuses[200] > 2 * PRACTICES
     # Near a ceiling PostgreSQL may say that many ask at once (503); nothing is shown then.
     assert not [status for status in spree.statuses if status >= 500 and status != 503]
     assert 0 < len(taken.shown) <= BUDGET
