@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
             for role in PEOPLE:
                 bad += _wapiti(programs, address, role, targets["cookies"][role], folder, report)
         log = (folder / "server.log").read_text()
+        (report / "server.log").write_text(log)
     failures = log.count("a request failed")
     print(
         f"attack: {failures} failures in the server's log, {bad} of {1 + len(PEOPLE)} attacks found something"

@@ -122,7 +122,7 @@ def test_common_passwords_are_known_on_day_one() -> None:
     assert not passwords.is_breached("otter-lamp-fable-winter", [passwords.popular()])
 
 
-@pytest.mark.asvs("6.1.2", "6.2.11")
+@pytest.mark.asvs("6.2.11")
 @pytest.mark.parametrize(
     ("password", "why"),
     [

@@ -265,7 +265,6 @@ def test_without_the_keys_nobody_proves_anything(surgery, clock):
         factors.check_code(doctor, app.code(clock()), clock())
 
 
-@pytest.mark.asvs("6.5.5")
 def test_the_clock_may_be_off_by_one_step():
     from confide.server.factors import new_secret, step_of
 
