@@ -28,9 +28,11 @@ class House:
     def grant(self, actor=None):
         return self.practice.grant("export", actor or self.manager, "HOPERAT")
 
-    def destination(self, name="University", *, approved=True, hours=72):
+    def destination(self, name="University", *, approved=True, hours=72, use="export"):
+        from confide.access.destinations import Use
+
         made = self.system.exports.register(
-            self.grant(), name, str(self.identity.to_public()), str(self.folder)
+            self.grant(), name, str(self.identity.to_public()), str(self.folder), Use(use)
         )
         if approved:
             self.system.exports.agree(self.grant(self.officer), made)

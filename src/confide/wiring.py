@@ -22,6 +22,7 @@ from confide.records.charts import Charts
 from confide.records.exports import Outgoing
 from confide.records.finder import Finder
 from confide.records.imports import Importer
+from confide.records.packs import Downtime
 from confide.records.rows import ChangedPatients, known_patients
 from confide.records.search import Search
 from confide.records.ties import ELEMENT_SYSTEM
@@ -32,6 +33,7 @@ from confide.vault.emergencies import Emergencies
 from confide.vault.exports import Exports
 from confide.vault.factors import FactorSeals
 from confide.vault.index import IdentityIndex
+from confide.vault.packs import Packs
 from confide.vault.release import Release
 from confide.vault.store import DatabaseDataKeys
 from confide.vault.tokens import DatabaseTokenStore
@@ -79,6 +81,7 @@ class System:
     emergencies: Emergencies
     exports: Exports
     outgoing: Outgoing
+    downtime: Downtime
     tracer: Tracer
     factors: FactorSeals
     days: SealedDays
@@ -133,6 +136,7 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
         emergencies=Emergencies(vault, journal, clock),
         exports=exports,
         outgoing=Outgoing(Release(vault, exports, journal, clock), clock),
+        downtime=Downtime(Packs(vault, journal, clock), clock),
         tracer=Tracer(vault, RecordShelves(), journal, clock),
         factors=FactorSeals(kms, keys),
         days=days,

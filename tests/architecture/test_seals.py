@@ -50,6 +50,9 @@ DOORS = {
     "release.Opening.export": (["open"], ["check"], None),
     "release._Opener.open": (["_clear"], [], {"release.Opening.export"}),
     "release._Opener._clear": (["reveal"], [], {"release._Opener.open"}),
+    # A downtime pack: two people's standing word; an entry for each patient before the first chart.
+    "packs.Packs.starts": (["open_for_index"], ["system_grant"], None),
+    "packs.Packing.open": (["reveal"], ["check"], None),
     # A person's second factor, of no patient: what is opened is compared with what was typed, in the server.
     "factors.FactorSeals.open": (["open"], [], None),
     # Days of relationships: asked by decisions, which only compare them with today. Nobody is shown any.
@@ -166,6 +169,8 @@ def test_what_opens_has_no_other_caller(name: str) -> None:
         ("telling.learn", ["charge", "durable", "learn", "append"]),
         ("release.Release.begin", ["check", "write", "_Opener", "Opening"]),
         ("release.Release.check", ["grant", "require_runnable"]),
+        ("packs.Packs.begin", ["check", "system_grant", "_write", "Packing"]),
+        ("packs.Packs._write", ["durable", "append"]),
     ],
 )
 def test_what_pays_pays_in_this_order(function: str, order: list[str]) -> None:

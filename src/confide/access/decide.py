@@ -306,10 +306,10 @@ def judge(
 
 
 def system_grant(action: Action, practice: str, reason: str, now: datetime) -> Grant:
-    """Grant Confide itself ``INDEX`` or ``IMPORT`` on a whole practice; journalled like every other.
+    """Grant Confide itself an action on a whole practice; journalled like every other.
 
     Args:
-        action: ``INDEX`` or ``IMPORT``.
+        action: ``INDEX``, ``IMPORT``, or ``EXPORT`` for a downtime pack.
         practice: The practice's id.
         reason: Why, in a few fixed words of the program; never anything typed about a patient.
         now: Aware UTC.

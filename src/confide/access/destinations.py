@@ -11,6 +11,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from django.db import DatabaseError, IntegrityError, transaction
@@ -29,6 +30,13 @@ APPROVALS: Final = 2
 
 _LONGEST_NAME: Final = 100
 _LONGEST_FOLDER: Final = 1000
+
+
+class Use(StrEnum):
+    """What may go to a destination. Whoever agrees to one agrees to that alone."""
+
+    EXPORT = "export"
+    DOWNTIME = "downtime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,9 @@ def fingerprint(recipient: str) -> str:
     return hashlib.sha256(recipient.encode()).hexdigest()[:16]
 
 
-def register(grant: Grant, name: str, recipient: str, folder: str, now: datetime) -> Destination:
+def register(
+    grant: Grant, name: str, recipient: str, folder: str, now: datetime, use: Use = Use.EXPORT
+) -> Destination:
     """Register a destination; it counts as the registrar's approval.
 
     Call it in the transaction that journals it.
@@ -94,6 +104,7 @@ def register(grant: Grant, name: str, recipient: str, folder: str, now: datetime
         recipient: An age public key.
         folder: Absolute path.
         now: Aware UTC.
+        use: What may go there.
 
     Raises:
         AccessDenied: The registrar's account is too new: to register is to approve.
@@ -110,6 +121,7 @@ def register(grant: Grant, name: str, recipient: str, folder: str, now: datetime
             made = Destination.objects.create(
                 practice_id=grant.practice,
                 name=name,
+                use=use,
                 recipient=parse_recipient(recipient),
                 folder=folder,
                 registered_by_id=grant.actor.id,
@@ -163,12 +175,14 @@ def state(destination: Destination, now: datetime) -> State:
     return State(people, usable_from, retired, enough and now >= usable_from and not retired)
 
 
-def require_usable(destination: Destination, now: datetime) -> None:
+def require_usable(destination: Destination, use: Use, now: datetime) -> None:
     """Refuse what must not be used yet, or no more.
 
     Raises:
-        AccessDenied: It is retired, lacks an approval, or its wait is not over.
+        AccessDenied: It is for something else, is retired, lacks an approval, or its wait is not over.
     """
+    if destination.use != use:
+        raise AccessDenied(f"the destination was not registered for this (but for: {Use(destination.use)})")
     found = state(destination, now)
     if found.retired:
         raise AccessDenied("the destination is retired")

@@ -254,6 +254,7 @@ class Destination(models.Model):
 
     Attributes:
         name: What people call it; one of that name is in use at a time.
+        use: What goes there, a code of ``destinations.Use``.
         recipient: The age public key (``age1...``) to which everything that goes there is encrypted.
         folder: Absolute path of the folder into which files are laid.
         retired_at: When it was taken out of use; the row stays.
@@ -262,6 +263,7 @@ class Destination(models.Model):
     id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
     practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="destinations")
     name = models.CharField(max_length=100)
+    use = models.CharField(max_length=10, default="export")
     recipient = models.CharField(max_length=100)
     folder = models.CharField(max_length=1000)
     registered_by = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")

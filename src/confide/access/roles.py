@@ -190,6 +190,7 @@ system
   read search reveal write   *                        rrrrr rrrr rrrr rrrrr
   journal-read               *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
+  export                     HSYSADMIN                cccrr rrrr rrrr rrccc
   export                     *                        rrrrr rrrr rrrr rrrrr
 """
 

@@ -34,6 +34,9 @@ example:
 At once and for good; what was written already stays where it is. One person is enough.
 """
 
+USES: Final = ("export", "downtime")
+"""Codes of ``destinations.Use``; the parser starts without Django."""
+
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
@@ -49,6 +52,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="the folder into which exports are written"
+    )
+    parser.add_argument(
+        "--for",
+        dest="use",
+        choices=USES,
+        default=USES[0],
+        help="what may go there: %(choices)s (default: %(default)s)",
     )
     person.describe(parser)
     parser.set_defaults(run=add)
@@ -79,7 +89,9 @@ def add(args: argparse.Namespace) -> int:
     recipient = destinations.parse_recipient(args.recipient)
     system = installation.build(config)
     grant = person.grant(args.by, practice, Action.EXPORT, system.clock())
-    made = system.exports.register(grant, args.name.strip(), recipient, str(folder))
+    made = system.exports.register(
+        grant, args.name.strip(), recipient, str(folder), destinations.Use(args.use)
+    )
     show.step("made", "destination", f"{made.name}   {made.pk}")
     show.step("made", "key", f"{made.recipient}   ({destinations.fingerprint(made.recipient)})")
     usable = destinations.state(made, system.clock()).usable_from
@@ -108,6 +120,7 @@ def approve(args: argparse.Namespace) -> int:
     registrar = person.names({found.registered_by_id})[found.registered_by_id]
     show.step("note", "destination", f"{found.name}   {found.pk}")
     show.step("note", "key", f"{found.recipient}   ({destinations.fingerprint(found.recipient)})")
+    show.step("note", "for", found.use)
     show.step("note", "folder", found.folder)
     show.step("note", "registered", f"{found.registered_at:%Y-%m-%d %H:%M} UTC by {registrar}")
     system = installation.build(config)
@@ -134,8 +147,10 @@ def show_all(args: argparse.Namespace) -> int:
             state = "waits for a second person"
         else:
             state = "usable" if found.usable else f"from {found.usable_from:%Y-%m-%d %H:%M} UTC"
-        rows.append((each.name, state, destinations.fingerprint(each.recipient), each.folder, each.pk))
-    show.table(("name", "", "key", "folder", "id"), rows)
+        rows.append(
+            (each.name, each.use, state, destinations.fingerprint(each.recipient), each.folder, each.pk)
+        )
+    show.table(("name", "for", "", "key", "folder", "id"), rows)
     return show.DONE
 
 

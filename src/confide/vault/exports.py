@@ -23,6 +23,7 @@ from django.db import DatabaseError, transaction
 from confide.access import destinations, terminal
 from confide.access.approvers import require_settled_id
 from confide.access.decide import Grant
+from confide.access.destinations import Use
 from confide.access.models import Destination
 from confide.access.roles import Action, Form, Purpose
 from confide.audit.journal import Journal, entry_for
@@ -160,24 +161,26 @@ class Exports:
 
     # Destinations
 
-    def register(self, grant: Grant, name: str, recipient: str, folder: str) -> Destination:
+    def register(
+        self, grant: Grant, name: str, recipient: str, folder: str, use: Use = Use.EXPORT
+    ) -> Destination:
         """Register a destination; see `access.destinations.register`."""
         with _one_step():
-            made = destinations.register(grant, name, recipient, folder, self._clock())
-            self._write(grant, Act.REGISTRATION, made.id, _digest_of(made))
+            made = destinations.register(grant, name, recipient, folder, self._clock(), use)
+            self._write(grant, Act.REGISTRATION, made.id, digest_of(made))
         return made
 
     def agree(self, grant: Grant, destination: Destination) -> None:
         """Approve a destination; see `access.destinations.approve`."""
         with _one_step():
             destinations.approve(grant, destination, self._clock())
-            self._write(grant, Act.AGREEMENT, destination.id, _digest_of(destination))
+            self._write(grant, Act.AGREEMENT, destination.id, digest_of(destination))
 
     def retire(self, grant: Grant, destination: Destination) -> None:
         """Take a destination out of use; see `access.destinations.retire`."""
         with _one_step():
             destinations.retire(grant, destination, self._clock())
-            self._write(grant, Act.RETIREMENT, destination.id, _digest_of(destination))
+            self._write(grant, Act.RETIREMENT, destination.id, digest_of(destination))
 
     # Requests
 
@@ -194,7 +197,7 @@ class Exports:
             raise AccessDenied("an export is for people to ask for")
         if destination.practice_id != grant.practice:
             raise Unknown("there is no such destination (see confide destination list)")
-        destinations.require_usable(destination, now)
+        destinations.require_usable(destination, Use.EXPORT, now)
         require_releasable(grant, releases(wanted.policy))
         if not wanted.patients:
             raise Invalid("the cohort is empty: there is nobody to export")
@@ -234,7 +237,7 @@ class Exports:
         require_settled_id(grant.actor.id, now)
         if state(export, now) is not State.REQUESTED:
             raise AccessDenied(f"the export is {state(export, now)}, so it cannot be approved")
-        destinations.require_usable(export.destination, now)
+        destinations.require_usable(export.destination, Use.EXPORT, now)
         require_releasable(grant, releases(policy_of(export)))
         with _one_step():
             changed = Export.objects.filter(pk=export.pk, state=State.REQUESTED).update(
@@ -285,7 +288,7 @@ class Exports:
             except AccessDenied:
                 raise AccessDenied("one of the two who agreed to it may no longer export") from None
             require_releasable(theirs, allowed)
-        destinations.require_usable(export.destination, now)
+        destinations.require_usable(export.destination, Use.EXPORT, now)
 
     def _require_mine(self, grant: Grant, export: Export, now: datetime) -> None:
         grant.require(Action.EXPORT, None, now)
@@ -319,8 +322,9 @@ def listed(practice: str) -> Sequence[Export]:
     return list(rows.defer("patients", "imprint", "policy_text").order_by("-requested_at"))
 
 
-def _digest_of(destination: Destination) -> bytes:
-    parts = (destination.id, destination.practice_id, destination.name)
+def digest_of(destination: Destination) -> bytes:
+    """Return the SHA-256 over all that people agree to with a destination, 32 bytes."""
+    parts = (destination.id, destination.practice_id, destination.name, destination.use)
     return hashlib.sha256(frame("destination", *parts, destination.recipient, destination.folder)).digest()
 
 
