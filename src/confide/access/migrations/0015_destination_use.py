@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0030_relationships'),
+        ('access', '0014_client_certificates'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ def _void_tokens(apps, _schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0060_client_networks'),
+        ('access', '0010_client_networks'),
     ]
 
     operations = [

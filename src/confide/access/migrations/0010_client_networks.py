@@ -9,7 +9,7 @@ def _void_tokens(apps, _schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0041_emergency'),
+        ('access', '0009_emergency'),
     ]
 
     operations = [

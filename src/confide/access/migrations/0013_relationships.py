@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0010_invitations'),
+        ('access', '0012_invitations'),
     ]
 
     operations = [

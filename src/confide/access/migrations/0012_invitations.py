@@ -15,7 +15,7 @@ def keep_who_works(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0061_reach'),
+        ('access', '0011_reach'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0030_relationships'),
+        ('access', '0013_relationships'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0040_containment'),
+        ('access', '0008_containment'),
     ]
 
     operations = [
