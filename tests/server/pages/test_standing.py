@@ -168,8 +168,8 @@ def test_what_was_withheld_calls_the_officer(surgery, privacy):
 
 
 def test_the_one_outside_lets_the_only_clinician_in_again(surgery, doctor):
-    settle()
     outside = Account.objects.create_user("outside", display_name="Dr. Ines Roth")
+    settle()  # the word of a new account counts for nothing
     Membership.objects.create(
         account=outside, practice=surgery.elsewhere, role="front_desk", approved_at=datetime.now(UTC)
     )
