@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.db import router, transaction
 
@@ -25,9 +25,6 @@ from confide.access.entrances import Session
 from confide.access.memberships import WORKS
 from confide.access.models import AccessToken, Account, Client, Membership
 from confide.errors import AccessDenied, Invalid, Unknown
-
-if TYPE_CHECKING:
-    pass
 
 STORM_WINDOW: Final = timedelta(minutes=10)
 STORM_MOST: Final = 3
