@@ -71,7 +71,7 @@ def test_destinations(office: Office) -> None:
         "export", "--to", "University", "--policy", "safe-harbor", by="mlopez", exits=1
     )
     office.wait()
-    assert re.search(r"University\s+exports\s+usable", office("destination", "list"))
+    assert re.search(r"University\s+export\s+usable", office("destination", "list"))
     office("destination", "retire", "University", by="plindgren")
     assert re.search(r"University\s+retired", office("destination", "list"))
     assert "no such destination" in office(
