@@ -9,6 +9,7 @@ from django.db import transaction
 
 from confide.access import sessions
 from confide.access.entrances import Device, Session
+from confide.access.factors import Factor
 from confide.access.roles import Role
 from confide.access.sessions import End
 from tests.access.conftest import NOW
@@ -24,7 +25,7 @@ def account(membership):
 
 def begin(account, token="", when=NOW, address="192.0.2.7"):
     with transaction.atomic():
-        return sessions.begin(account, token, FIREFOX, address, when)
+        return sessions.begin(account, token, FIREFOX, address, when, factor=Factor.TOTP)
 
 
 @pytest.mark.parametrize(
