@@ -73,7 +73,7 @@ def test_destinations(office: Office) -> None:
     office.wait()
     assert re.search(r"University\s+export\s+usable", office("destination", "list"))
     office("destination", "retire", "University", by="plindgren")
-    assert re.search(r"University\s+retired", office("destination", "list"))
+    assert re.search(r"University\s+export\s+retired", office("destination", "list"))
     assert "no such destination" in office(
         "export", "--to", "University", "--policy", "safe-harbor", by="mlopez", exits=1
     )
