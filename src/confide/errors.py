@@ -261,6 +261,12 @@ class BrokenCells(SealBroken):
         return (type(self), (self.rows,))
 
 
+class ProofBroken(Damaged):
+    """A proof or a signature does not hold: forged, edited, or of another tree or key."""
+
+    code = "proof-broken"
+
+
 # Unavailable: try later; nothing was revealed (HTTP 503)
 
 
