@@ -9,6 +9,7 @@ from confide.access.roles import Form
 from confide.access.ties import Restriction
 from confide.errors import AccessDenied, PatientRestricted
 from confide.protect.elements import Element
+from tests.consents import concept, consent, deny
 from tests.practice import Practice, build, observation
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -24,33 +25,6 @@ def patient(elm):
     made = elm.patient()
     elm.book(made)
     return made
-
-
-def concept(system, code):
-    return {"coding": [{"system": system, "code": code}]}
-
-
-def consent(patient, provision, **changes):
-    return {
-        "resourceType": "Consent",
-        "status": "active",
-        "scope": concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
-        "category": [concept("http://loinc.org", "59284-0")],
-        "patient": {"reference": f"Patient/{patient}"},
-        "policyRule": concept("http://terminology.hl7.org/CodeSystem/v3-ActCode", "OPTIN"),
-        "provision": provision,
-        **changes,
-    }
-
-
-def deny(*purposes, elements=(), **more):
-    found = {"type": "deny", **more}
-    if purposes:
-        system = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-        found["purpose"] = [{"system": system, "code": code} for code in purposes]
-    if elements:
-        found["code"] = [concept("urn:confide:element", e.value) for e in elements]
-    return found
 
 
 def form(elm, patient, purpose, element=Element.NAME, role=""):

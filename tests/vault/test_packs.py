@@ -13,6 +13,8 @@ import pytest
 from pyrage import x25519
 
 from confide.errors import AccessDenied, Damaged, JournalUnavailable
+from confide.protect.elements import Element
+from tests.consents import consent, deny
 from tests.exports import House
 from tests.practice import journal, observation, without_journal
 
@@ -167,6 +169,20 @@ def test_the_journal_has_an_entry_for_each_patient_before_the_first_chart_is_ope
         "DowntimePackManifest",
         hashlib.sha256(path.read_bytes()).digest(),
     )
+
+
+def test_what_a_patient_keeps_from_treatment_is_in_no_pack(house, place, people):
+    today, late = people
+    house.practice.add(consent(today, deny("TREAT", elements=[Element.DOCUMENT, Element.PHONE])))
+    house.practice.add(consent(late, deny("HPAYMT")))
+    page = opened(house, write(house, place))
+    assert "Zoë Ana Müller-Ortiz" in page
+    assert "Otto Evening" in page
+    assert "nothing&lt;/b&gt; more" not in page
+    assert "010-4477" not in page
+    told_of = {entry.patient: set(entry.elements) for entry in told() if entry.patient}
+    assert told_of[today] == {"name", "birth-date", "date", "clinical"}
+    assert told_of[late] == {"name", "date", "clinical"}
 
 
 def test_without_a_journal_there_is_no_pack(house, place, people):

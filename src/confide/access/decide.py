@@ -21,19 +21,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, InitVar, dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
 from django.db import DatabaseError
 
-from confide.access import care, facts, relationships, steps
-from confide.access.actors import Actor, act_as_client, act_as_member, registered_elements
+from confide.access import care, facts, relationships, restrictions, steps
+from confide.access.actors import Actor, act_as_client, act_as_member
 from confide.access.facts import Facts
 from confide.access.freshness import is_fresh, require_fresh
 from confide.access.models import Practice
 from confide.access.relationships import NONE, RULES, Relation, Sealed, Shut
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
-from confide.access.steps import ALL, Forms
+from confide.access.steps import Forms
 from confide.errors import (
     AccessDenied,
     GrantExpired,
@@ -270,7 +271,10 @@ def judge(
             require_fresh(actor.proved_at, now)
         table, others = steps.mask(table), steps.mask(others)
         each = {patient: steps.mask(row) for patient, row in each.items()}
-    kept = _kept(actor, purpose, known, now, sealed) if action in _SHOWING else {}
+    kept: dict[str, frozenset[Element]] = {}
+    if action in _SHOWING:
+        rows = chain.from_iterable(known.restrictions.values())
+        kept = restrictions.hold(actor.practice, purpose, rows, now, sealed)
     if bounded:  # whoever comes to the desk must be found there
         kept = {patient: what - steps.UNRELATED.get(action, frozenset()) for patient, what in kept.items()}
     for patient, what in kept.items():
@@ -380,20 +384,3 @@ def _relate(actor: Actor, patient: str, known: Facts, now: datetime, sealed: Sea
         actor.role, actor.owner, known.practitioner, rows, actor.practice, sealed, now
     )
     return relation if known.broken_until is None else relation.broken()
-
-
-def _kept(
-    actor: Actor, purpose: Purpose, known: Facts, now: datetime, sealed: Sealed
-) -> dict[str, frozenset[Element]]:
-    """Return what patients have asked to be kept from this purpose, today."""
-    kept: dict[str, frozenset[Element]] = {}
-    for patient, rows in known.restrictions.items():
-        for _, codes, resource, version, days in rows:
-            if days:
-                bound = relationships.bound_restriction(patient, purpose, codes, resource, version)
-                open_days = sealed.open_days(actor.practice, bytes.fromhex(days), *bound)
-                if not relationships.holds(open_days, now):
-                    continue
-            what = registered_elements(codes.split()) if codes else ALL
-            kept[patient] = kept.get(patient, frozenset()) | what
-    return kept

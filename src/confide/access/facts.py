@@ -21,13 +21,11 @@ from confide.access.actors import Actor, registered_elements
 from confide.access.memberships import OPENING
 from confide.access.models import Client, Membership
 from confide.access.relationships import MOST_ROWS, YEARS, Row
+from confide.access.restrictions import RestrictionRow
 from confide.access.roles import Purpose, Role
 from confide.access.ties import Relationship
 from confide.errors import AccessDenied, Frozen
 from confide.protect.elements import Element
-
-RestrictionRow = tuple[str, str, str, int, str]
-"""Patient, elements, resource, version, and the sealed days in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)

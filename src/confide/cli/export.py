@@ -183,6 +183,9 @@ def _write(system: System, grant: Grant, export: Export) -> int:
     for file in manifest["files"]:
         show.step("made", file["type"], f"{file['rows']:>9,}   {file['name']}")
     show.step("made", "folder", f"{path}   ({show.many(manifest['patients'], 'patient')})")
+    if manifest["patients"] < export.people:
+        absent = show.many(export.people - manifest["patients"], "patient")
+        show.step("note", "left out", f"{absent} who are gone, or have asked to be kept from it")
     return show.DONE
 
 

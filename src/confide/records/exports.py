@@ -105,7 +105,9 @@ class Outgoing:
         make = writer(export.format)
         policy = policy_of(export)
         kinds = person_types(at_rest()) | policy.shared_types
-        cohort = Cohort(export.practice, unpack(bytes(export.patients)), kinds, policy.shared_types)
+        kept = self._release.restricted(export)
+        patients = [patient for patient in unpack(bytes(export.patients)) if str(patient) not in kept]
+        cohort = Cohort(export.practice, patients, kinds, policy.shared_types)
         cohort.survey()
         opening = self._release.begin(grant.actor, export, cohort.held)
         done = 0

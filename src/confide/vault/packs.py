@@ -13,11 +13,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from confide.access import destinations, terminal
+from confide.access import destinations, restrictions, terminal
 from confide.access.decide import Grant, system_grant
 from confide.access.destinations import APPROVALS, Use
 from confide.access.models import Destination
-from confide.access.roles import Action, Form
+from confide.access.relationships import Sealed
+from confide.access.restrictions import Kept
+from confide.access.roles import Action, Form, Purpose
 from confide.audit import agreements
 from confide.audit.journal import Journal, entry_for
 from confide.errors import AccessDenied, Damaged
@@ -51,12 +53,14 @@ class Packs:
     Args:
         vault: The door.
         journal: Where it is written first.
+        days: Opens the days on which a patient's restriction holds.
         clock: Returns now, aware UTC.
     """
 
-    def __init__(self, vault: Vault, journal: Journal, clock: Callable[[], datetime]) -> None:
+    def __init__(self, vault: Vault, journal: Journal, days: Sealed, clock: Callable[[], datetime]) -> None:
         self._vault = vault
         self._journal = journal
+        self._days = days
         self._clock = clock
 
     def check(self, destination: Destination) -> None:
@@ -108,12 +112,16 @@ class Packs:
             AccessDenied: See :meth:`check`.
             JournalUnavailable: The journal cannot be written; nothing was opened.
             KeyUnavailable: The practice's keys cannot be had.
+            Unavailable: What patients have asked to be kept from treatment cannot be read.
         """
         self.check(destination)
-        grant = system_grant(Action.EXPORT, destination.practice_id, _REASON, self._clock())
-        told = {patient: elements & grant.clear for patient, elements in held.items()}
+        now = self._clock()
+        practice = destination.practice_id
+        grant = system_grant(Action.EXPORT, practice, _REASON, now)
+        kept = restrictions.read(practice, Purpose.TREAT, now, self._days)
+        told = {p: (elements & grant.clear) - kept.get(p, frozenset()) for p, elements in held.items()}
         self._write(grant, pack, told)
-        return Packing(self, self._vault, grant, destination, pack, told)
+        return Packing(self, self._vault, grant, destination, pack, told, kept)
 
     def _write(self, grant: Grant, pack: str, told: Held) -> None:
         """Write durably, for each patient, which elements leave."""
@@ -149,13 +157,21 @@ class Packing:
     """A pack under way. Made by `Packs.begin` alone, when the journal is durable."""
 
     def __init__(
-        self, packs: Packs, vault: Vault, grant: Grant, destination: Destination, pack: str, told: Held
+        self,
+        packs: Packs,
+        vault: Vault,
+        grant: Grant,
+        destination: Destination,
+        pack: str,
+        told: Held,
+        kept: Kept,
     ) -> None:
         self._packs = packs
         self._grant = grant
         self._destination = destination
         self._pack = pack
         self._told = told
+        self._kept = kept
         self._keyring = vault.keyring(grant.practice)
         self._plan = vault.plan
         self._protector = Protector(vault.plan, self._keyring)
@@ -171,20 +187,24 @@ class Packing:
             Damaged: A seal does not open, or a row does not say what lies in it.
         """
         self._packs.check(self._destination)
-        clear = self._grant.clear
-        for d in documents:
-            untold = [p for p in d.patients if not d.elements & clear <= self._told.get(p, frozenset())]
+        shown = [self._shown(d) for d in documents]
+        for d, what in zip(documents, shown, strict=True):
+            untold = [p for p in d.patients if not what <= self._told.get(p, frozenset())]
             if untold or not d.patients or not d.seal:
                 raise Damaged("a resource is in the way of a pack of which the journal does not know")
         keys = self._keyring.subjects({d.place.subject for d in documents})
-        for d in documents:
+        for d, what in zip(documents, shown, strict=True):
             key = keys.get(d.place.subject) or self._keyring.subject(d.place.subject)
-            revealed = self._protector.reveal(d.body, d.seal, d.place, key, d.elements & clear)
+            revealed = self._protector.reveal(d.body, d.seal, d.place, key, what)
             shared = d.place.subject == d.place.id and d.place.type != "Patient"
             whose = owners(self._plan.policy, revealed.resource) if shared else (d.place.subject,)
             if whose != d.patients or not (revealed.shown | revealed.hidden) <= d.elements:
                 raise Damaged("a stored resource's row does not fit its seal")
             yield d, revealed.resource
+
+    def _shown(self, d: Document) -> frozenset[Element]:
+        """What of *d* a pack holds in clear: nothing that one of its patients keeps from treatment."""
+        return (d.elements & self._grant.clear).difference(*(self._kept.get(p, ()) for p in d.patients))
 
     def finish(self, sha256: bytes) -> None:
         """Record that it is written; see `Packs.end`."""

@@ -14,8 +14,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from confide.access import terminal
+from confide.access import restrictions, terminal
 from confide.access.decide import Actor, Grant
+from confide.access.relationships import Sealed
 from confide.access.roles import Action, Form
 from confide.audit.journal import Journal, entry_for
 from confide.cipher.derive import frame
@@ -68,20 +69,31 @@ class Release:
         vault: The door.
         exports: What was asked for and approved.
         journal: Where it is written first.
+        days: Opens the days on which a patient's restriction holds.
         clock: Returns now, aware UTC.
     """
 
     def __init__(
-        self, vault: Vault, exports: Exports, journal: Journal, clock: Callable[[], datetime]
+        self, vault: Vault, exports: Exports, journal: Journal, days: Sealed, clock: Callable[[], datetime]
     ) -> None:
         self._vault = vault
         self._exports = exports
         self._journal = journal
+        self._days = days
         self._clock = clock
 
     def require(self, grant: Grant, export: Export) -> None:
         """Refuse what may not be written, before anybody waits for it; see `Exports.require_runnable`."""
         self._exports.require_runnable(grant, export)
+
+    def restricted(self, export: Export) -> frozenset[str]:
+        """Return the patients who have asked that something be kept from what exports are for.
+
+        Raises:
+            Damaged: A restriction's row is not as it was written.
+            Unavailable: Restrictions cannot be read now.
+        """
+        return frozenset(restrictions.read(export.practice, PURPOSE, self._clock(), self._days))
 
     def begin(self, actor: Actor, export: Export, held: Held) -> Opening:
         """Check everything, write the journal, and unlock.
@@ -92,11 +104,13 @@ class Release:
             held: Whose it is: every patient of the export who is still there.
 
         Raises:
-            AccessDenied: See `Exports.require_runnable`.
+            AccessDenied: See `Exports.require_runnable`; or one of them is `restricted`.
             JournalUnavailable: The journal cannot be written; nothing was opened.
             KeyUnavailable: The practice's keys cannot be had.
         """
         grant = self.check(actor, export)
+        if not self.restricted(export).isdisjoint(held):
+            raise AccessDenied("a patient of the export has asked to be kept from it")
         policy = policy_of(export)
         allowed = releases(policy)
         keyring = self._vault.keyring(export.practice)
