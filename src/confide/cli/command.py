@@ -28,6 +28,7 @@ from confide.cli import (
     show,
     staff,
     trace,
+    witness,
 )  # fmt: skip
 
 COMMANDS = (
@@ -46,6 +47,7 @@ COMMANDS = (
     inspect,
     protect,
     reveal,
+    witness,
     doctor,
     demo,
 )
