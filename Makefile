@@ -9,6 +9,9 @@ PYTEST ?=
 # Two cores, two halves; a file stays together, because its tests share what is slow to set up.
 SHARED_OUT := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# Programs are started by the hundred: none is compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 WHEELS := --only-binary :all: --no-binary pyspark --no-binary pyffx
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check

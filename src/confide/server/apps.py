@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
@@ -28,10 +28,8 @@ class ServerConfig(AppConfig):
         """Be told who signs in and out."""
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from confide.server import keeper
-
-        user_logged_in.connect(keeper.begin, dispatch_uid="confide.begin")
-        user_logged_out.connect(keeper.finish, dispatch_uid="confide.finish")
+        user_logged_in.connect(_begin, dispatch_uid="confide.begin")
+        user_logged_out.connect(_finish, dispatch_uid="confide.finish")
 
     def system(self) -> System:
         """Return the parts of this installation.
@@ -46,6 +44,21 @@ class ServerConfig(AppConfig):
                 kms = wiring.open_file_kms(settings.CONFIG.keyring, settings.CONFIG.passphrase)
                 self._system = wiring.build(kms, frozenset(settings.CONFIG.code_systems))
             return self._system
+
+
+# Every command starts this app; what signing in takes is loaded where somebody does.
+
+
+def _begin(sender: object, **signal: Any) -> None:
+    from confide.server import keeper
+
+    keeper.begin(sender, **signal)
+
+
+def _finish(sender: object, **signal: Any) -> None:
+    from confide.server import keeper
+
+    keeper.finish(sender, **signal)
 
 
 def system() -> System:

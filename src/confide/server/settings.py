@@ -59,7 +59,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "confide.server.provider.offers",
+                "confide.server.oidc.offers",
             ],
         },
     },
@@ -116,7 +116,7 @@ MFA_WEBAUTHN_USER_VERIFICATION = (
     "required"  # a passkey alone signs in: whoever holds it has to prove it is theirs
 )
 MFA_RATE_LIMITS = False  # as above
-SOCIALACCOUNT_ADAPTER = "confide.server.provider.IssuerAdapter"
+SOCIALACCOUNT_ADAPTER = "confide.server.oidc.IssuerAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address that a provider writes proves nothing
 SOCIALACCOUNT_AUTO_SIGNUP = False

@@ -15,7 +15,7 @@ from confide.access.factors import Factor
 from confide.access.freshness import require_fresh
 from confide.access.models import Account
 from confide.audit.entrances import Event
-from confide.server import connections, enrolling, factors, keeper, provider, throttle
+from confide.server import connections, enrolling, factors, keeper, oidc, throttle
 from confide.server.apps import system
 from confide.server.pages import dates
 from confide.server.pages.visitor import Visitor, show, staff
@@ -75,7 +75,7 @@ def held(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 def _disconnect(request: HttpRequest, account: Account, issuer: str) -> HttpResponse:
     """Disconnect a login elsewhere; every session of the person ends, and they sign in again."""
-    found = provider.find(issuer)
+    found = oidc.find(issuer)
     if found is None:
         return redirect("pages:factors")
     now, address = system().clock(), throttle.address(request)

@@ -28,11 +28,11 @@ from confide.access.factors import Factor
 from confide.access.freshness import require_fresh
 from confide.access.models import Account
 from confide.errors import AccessDenied
-from confide.server import connections, factors, idtoken, keeper, provider, throttle
+from confide.server import connections, factors, idtoken, keeper, oidc, throttle
 from confide.server.apps import system
 from confide.server.issuers import Issuer
+from confide.server.oidc import Exchange
 from confide.server.pages.visitor import Visitor, staff
-from confide.server.provider import Exchange
 
 SIGN_IN: Final = "sign-in"
 CONNECT: Final = "connect"
@@ -116,7 +116,7 @@ def finish(request: HttpRequest, issuer: str) -> HttpResponse:
 
 
 def _find(id_: str) -> Issuer:
-    found = provider.find(id_)
+    found = oidc.find(id_)
     if found is None:
         raise Http404
     return found

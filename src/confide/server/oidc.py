@@ -1,5 +1,6 @@
 """Allauth's OpenID Connect provider, made strict: code flow with PKCE and a nonce, a verified ID token,
-and no request to anybody but the issuer. Allauth finds ``provider_classes`` here by the module's name.
+and no request to anybody but the issuer. Allauth loads a module named ``provider`` in
+every command; this one has another name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, Final
 import requests
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
+from allauth.socialaccount.providers import registry
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.utils import generate_code_challenge
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
@@ -253,4 +255,4 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc] # as above
         return response["Location"]
 
 
-provider_classes = [Provider]
+registry.register(Provider)
