@@ -29,10 +29,11 @@ def _register() -> tuple[System, Any, str]:
     from confide import wiring
     from confide.access.decide import act_as_member
     from confide.access.models import Account, Membership
+    from confide.server.apps import log_of
 
     for alias in settings.DATABASES:
         call_command("migrate", database=alias, verbosity=0)
-    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None))
+    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
     practice = system.found_practice("Decisions")
     account = Account.objects.create(username=f"nurse {practice.pk}", display_name="Nurse")
     member = Membership.objects.create(

@@ -64,10 +64,11 @@ def _practice(patients: int) -> Iterator[tuple[System, str, list[str]]]:
     from confide.fhir import json
     from confide.records.imports import LINES_PER_UNIT, Unit
     from confide.records.models import Resource
+    from confide.server.apps import log_of
 
     for alias in settings.DATABASES:
         call_command("migrate", database=alias, verbosity=0)
-    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None))
+    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
     practice = system.found_practice("Bench")
     made = SyntheticPractice(patients, 1, date(2026, 11, 1))
     ids = {e["fullUrl"]: f"{e['resource']['resourceType']}/x" for e in made.practice_bundle()["entry"]}

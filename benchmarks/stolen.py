@@ -63,10 +63,11 @@ def _vendor(key: dict[str, Any]) -> tuple[Any, list[Any], list[Any]]:
     from confide.drill import loot
     from confide.drill.intruder import SCOPES
     from confide.protect.elements import Element
+    from confide.server.apps import log_of
 
     for alias in settings.DATABASES:
         call_command("migrate", database=alias, verbosity=0)
-    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None))
+    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
     practices = [system.found_practice(f"Practice {number}") for number in range(PRACTICES)]
     officer = Account.objects.create_user("bench officer")
     vendor = Client.objects.create(

@@ -22,11 +22,12 @@ def stolen_session() -> Iterator[Figure]:
     from confide.access.limits import LIMITS
     from confide.access.roles import Role
     from confide.drill.thief import measure
+    from confide.server.apps import log_of
     from tests.server import theft
 
     for alias in settings.DATABASES:
         call_command("migrate", database=alias, verbosity=0)
-    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None))
+    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
     truth, account = theft.settle(system, system.found_practice("Stolen"), PATIENTS)
     with theft.stolen(account) as thief:
         loot = thief.run(truth[::10], theft.strangers(PATIENTS)[::10], patience=3000, charts=20)

@@ -62,10 +62,11 @@ def _register() -> str:
     from confide import wiring
     from confide.access.models import AccessToken, Client
     from confide.protect.elements import Element
+    from confide.server.apps import log_of
 
     for alias in settings.DATABASES:
         call_command("migrate", database=alias, verbosity=0)
-    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None))
+    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
     client = Client.objects.create(
         practice=system.found_practice("Bench"), name="bench vault", purpose="PATRQT",
         elements=[str(e) for e in Element], token_scopes=[SCOPE], scopes="vault/tokenize vault/detokenize",

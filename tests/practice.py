@@ -172,9 +172,9 @@ def build() -> tuple[Any, Clock]:
     from confide.protect.kms.file import FileKms
 
     clock = Clock()
-    return wiring.build(
-        FileKms.open(settings.CONFIG.keyring), frozenset({"http://elm.example/codes"}), clock
-    ), clock
+    kms = FileKms.open(settings.CONFIG.keyring)
+    log = wiring.Log("elm.example/journal", settings.CONFIG.journal)
+    return wiring.build(kms, log, frozenset({"http://elm.example/codes"}), clock), clock
 
 
 def observation(

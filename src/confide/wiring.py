@@ -13,6 +13,8 @@ from confide.access.decide import Actor, Grant
 from confide.access.models import Practice
 from confide.access.roles import Action, Purpose
 from confide.audit.journal import Journal
+from confide.audit.sequencer import Sequencer
+from confide.audit.tiles import Tiles
 from confide.protect.elements import Element
 from confide.protect.kms import Kms
 from confide.protect.kms.file import FileKms
@@ -32,6 +34,7 @@ from confide.vault.door import Clock, Vault
 from confide.vault.emergencies import Emergencies
 from confide.vault.exports import Exports
 from confide.vault.factors import FactorSeals
+from confide.vault.host import Host
 from confide.vault.index import IdentityIndex
 from confide.vault.packs import Packs
 from confide.vault.release import Release
@@ -85,6 +88,7 @@ class System:
     tracer: Tracer
     factors: FactorSeals
     days: SealedDays
+    sequencer: Sequencer
 
     def decide(
         self,
@@ -107,16 +111,26 @@ class System:
         return practice
 
 
-def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = utc_now) -> System:
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The journal's tree: its name, and the folder in which it is published."""
+
+    origin: str
+    folder: Path
+
+
+def build(kms: Kms, log: Log, code_systems: frozenset[str] = frozenset(), clock: Clock = utc_now) -> System:
     """Put the parts together.
 
     Args:
         kms: Holds the root key.
+        log: The journal's tree.
         code_systems: Local code systems that are registered here.
         clock: Returns now, aware UTC.
     """
     journal = Journal()
     keys = DatabaseDataKeys()
+    host = Host(kms, keys)
     vault = Vault(kms, keys, journal, plan(), clock)
     days = SealedDays(vault)
     charts = Charts(vault, days, clock, code_systems | {ELEMENT_SYSTEM})
@@ -138,7 +152,8 @@ def build(kms: Kms, code_systems: frozenset[str] = frozenset(), clock: Clock = u
         outgoing=Outgoing(Release(vault, exports, journal, days, clock), clock),
         downtime=Downtime(Packs(vault, journal, days, clock), clock),
         tracer=Tracer(vault, RecordShelves(), journal, clock),
-        factors=FactorSeals(kms, keys),
+        factors=FactorSeals(host),
+        sequencer=Sequencer(lambda: host.log_key(log.origin), Tiles(log.folder)),
         days=days,
     )
 

@@ -264,7 +264,9 @@ def test_another_root_key_is_damage(elm, tmp_path):
     from confide import wiring
     from confide.protect.kms.file import FileKms
 
-    strange = wiring.build(FileKms.create(tmp_path / "other.key"), clock=elm.clock)
+    strange = wiring.build(
+        FileKms.create(tmp_path / "other.key"), wiring.Log("elsewhere", tmp_path), clock=elm.clock
+    )
     with pytest.raises(Damaged):
         strange.importer(elm.id, "elsewhere").unit(bundle(PATIENT))
 

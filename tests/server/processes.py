@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,11 @@ def free_port() -> int:
 def server(script: str = SERVE, /, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Start a server; yield its address and process; stop it by Ctrl-C."""
     port = free_port()
+    folder = tempfile.TemporaryDirectory(
+        prefix="confide-journal-"
+    )  # the test's database has a tree of its own
     setting = {
+        "CONFIDE_JOURNAL_FOLDER": folder.name,
         "DATABASE_URL": url("default"), "KEYS_DATABASE_URL": url("keys"), "CONFIDE_PORT": str(port),
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }  # fmt: skip
@@ -55,6 +60,7 @@ def server(script: str = SERVE, /, **environment: str) -> Iterator[tuple[str, su
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         process.wait(30)
+        folder.cleanup()
 
 
 def wait(port: int, process: subprocess.Popen[bytes], times: int = 300) -> None:

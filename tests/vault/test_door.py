@@ -448,7 +448,9 @@ def test_another_root_key_opens_nothing(elm, patient, tmp_path):
     from confide import wiring
     from confide.protect.kms.file import FileKms
 
-    strange = wiring.build(FileKms.create(tmp_path / "other.key"), clock=elm.clock)
+    strange = wiring.build(
+        FileKms.create(tmp_path / "other.key"), wiring.Log("elsewhere", tmp_path), clock=elm.clock
+    )
     with pytest.raises(SealBroken):
         strange.charts.read(elm.grant("read"), "Patient", patient)
     with pytest.raises(SealBroken):

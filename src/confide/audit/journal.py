@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from confide.access import pulse
 from confide.access.decide import Actor, Grant
 from confide.access.roles import Action, Form, Purpose
+from confide.audit import receipts
 from confide.audit.models import JournalEntry
 from confide.errors import GrantMismatch, Invalid, JournalUnavailable
 from confide.protect.elements import Element
@@ -236,15 +237,23 @@ class Journal:
             with connection.cursor() as cursor:
                 if connection.vendor == "postgresql":
                     cursor.execute(_POSTGRESQL, [_batch(writings)])
-                    return [int(row[0]) for row in cursor.fetchall()]
-                cursor.executemany(_SQLITE, _rows(entries, writings, connection))
-                cursor.execute("SELECT last_insert_rowid()")
-                last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
-                return list(range(last - len(entries) + 1, last + 1))
+                    ids = [int(row[0]) for row in cursor.fetchall()]
+                else:
+                    cursor.executemany(_SQLITE, _rows(entries, writings, connection))
+                    cursor.execute("SELECT last_insert_rowid()")
+                    last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
+                    ids = list(range(last - len(entries) + 1, last + 1))
         except (DatabaseError, TypeError, ValueError) as error:
             raise JournalUnavailable(
                 f"the journal cannot be written, so nothing was stored or shown ({type(error).__name__})"
             ) from None
+        told = [
+            (id_, leaf)
+            for id_, entry, (_, leaf) in zip(ids, entries, writings, strict=True)
+            if receipts.shows(entry.action, entry.elements.values())
+        ]
+        transaction.on_commit(lambda: receipts.note(told), using=connection.alias)
+        return ids
 
     def read(
         self,

@@ -1,4 +1,4 @@
-"""The journal's one table. Its rows cannot be changed or removed: triggers refuse (migrations)."""
+"""The journal's tables. Their rows cannot be changed or removed, but for the tally: triggers refuse."""
 
 from __future__ import annotations
 
@@ -35,3 +35,72 @@ class JournalEntry(models.Model):
             models.Index(fields=["practice", "patient", "id"], name="journal_by_patient"),
             models.Index(fields=["practice", "actor", "id"], name="journal_by_actor"),
         ]
+
+
+class Leaf(models.Model):
+    """An entry's place in the tree, given after its commit. With the entry's hash this is its leaf.
+
+    Attributes:
+        position: Counted from 0, without gaps.
+        entry: The entry's id.
+        of_patient: That the entry is the n-th about this practice's patient; 0 if it is about none.
+        of_credential: That the entry is the n-th of this credential; 0 if there was none.
+    """
+
+    position = models.BigIntegerField(primary_key=True)
+    entry = models.BigIntegerField(unique=True)
+    of_patient = models.BigIntegerField()
+    of_credential = models.BigIntegerField()
+
+
+class Tally(models.Model):
+    """How many entries in the tree are about a patient, or of a credential; what the next one counts on from.
+
+    Attributes:
+        kind: ``p`` or ``c``.
+        key: ``practice/patient``, or the credential.
+    """
+
+    pk = models.CompositePrimaryKey("kind", "key")
+    kind = models.CharField(max_length=1)
+    key = models.CharField(max_length=128)
+    count = models.BigIntegerField()
+
+
+class Checkpoint(models.Model):
+    """The tree as it was when a round of the sequencer ended.
+
+    Attributes:
+        size: Leaves in the tree.
+        at: When it was signed.
+        root: Of the tree, 32 bytes.
+        frontier: As ``cipher.tree.Frontier`` writes it.
+        floor: Every entry that there will ever be with an id up to this one is in the tree.
+        note: The checkpoint, signed by the log.
+    """
+
+    size = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    root = models.BinaryField()
+    frontier = models.BinaryField()
+    floor = models.BigIntegerField()
+    note = models.TextField()
+
+
+class Cosignature(models.Model):
+    """A witness's line under a checkpoint.
+
+    Attributes:
+        size: Of the checkpoint.
+        name: Of the witness's key.
+        at: When the witness signed.
+        line: The signature line, with its newline.
+    """
+
+    size = models.BigIntegerField()
+    name = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    line = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["size", "name"], name="cosignature_by_size")]

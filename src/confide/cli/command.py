@@ -88,8 +88,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     args = parser().parse_args(argv)
     os.umask(0o077)  # what a command makes, nobody else reads
+    before = _commits()
     try:
-        return int(args.run(args))
+        done = int(args.run(args))
+        if _commits() > before:
+            _seal()
+        return done
     except errors.ConfideError as problem:
         show.complain(str(problem))
         return _code(problem)
@@ -101,6 +105,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return show.FAILED
     except Exception as problem:  # noqa: BLE001 - the border: a traceback could show values
         return _unexpected(problem)
+
+
+def _commits() -> int:
+    """Grows when this process writes into the journal; a command that does not load it does not."""
+    receipts = sys.modules.get("confide.audit.receipts")
+    return receipts.commits() if receipts else 0
+
+
+def _seal() -> None:
+    """Seal what the command wrote into the journal; where the keyring stays locked, the server does it."""
+    from confide import wiring
+    from confide.server import config as configuration
+    from confide.server.apps import log_of
+
+    config = configuration.read()
+    try:
+        kms = wiring.open_file_kms(config.keyring, config.passphrase)
+    except errors.KeyUnavailable:
+        return
+    try:
+        system = wiring.build(kms, log_of(config))
+        system.sequencer.seal(system.clock())
+    except errors.ConfideError as problem:
+        show.complain(f"the journal is not sealed: {problem}")
 
 
 def _code(problem: errors.ConfideError) -> int:

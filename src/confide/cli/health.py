@@ -24,10 +24,12 @@ YEARS: Final = range(2025, 2100)
 LEAST_SPACE: Final = 200 * 2**20
 LITTLE_SPACE: Final = 2 * 2**30
 SKEW: Final = timedelta(seconds=5)
+LATE: Final = timedelta(seconds=60)
 OLDEST_POSTGRES: Final = 15
+GUARDED: Final = ("journal", "leaf", "checkpoint", "cosignature")
 TRIGGERS: Final = {
-    "sqlite": {"journal_refuses_update", "journal_refuses_delete", "journal_refuses_replace"},
-    "postgresql": {"journal_refuses_change", "journal_refuses_truncate"},
+    "sqlite": {f"{each}_refuses_{what}" for each in GUARDED for what in ("update", "delete", "replace")},
+    "postgresql": {f"{each}_refuses_{what}" for each in GUARDED for what in ("change", "truncate")},
 }
 NAMES: Final = {"default": "records", "keys": "key store"}
 
@@ -193,6 +195,7 @@ def databases(config: Config) -> Iterator[Finding]:
     if not any(wanted.values()):
         yield from _triggers(connections["default"])
         yield from _last_entry(connections["default"])
+        yield from _sealed(config)
         yield from _practices(config)
         yield from _programs()
 
@@ -265,6 +268,43 @@ def _triggers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             "a trigger that protects it is missing or off",
             "somebody removed it: treat this as an incident",
         )
+
+
+def _sealed(config: Config) -> Iterator[Finding]:
+    """Is the tree over the journal up to date, signed and published?"""
+    from confide.audit.sequencer import Sequencer
+    from confide.audit.tiles import Tiles
+
+    tiles = Tiles(config.journal)
+    waiting = Sequencer.waiting()
+    late = waiting.since is not None and datetime.now(UTC) - waiting.since > LATE
+    if late:
+        text = (
+            f"{show.many(waiting.entries, 'entry', 'entries')} wait for a place in the tree, the oldest since"
+        )
+        yield wrong(
+            "journal",
+            f"{text} {waiting.since:%Y-%m-%d %H:%M:%S} UTC",
+            "confide serve seals them; see its log for why it does not",
+        )
+    else:
+        yield ok(
+            "journal", f"{show.many(waiting.sealed, 'entry', 'entries')} sealed, {waiting.entries:,} waiting"
+        )
+    try:
+        head = tiles.head()
+    except ConfideError as problem:
+        yield wrong("journal", str(problem))
+        return
+    published = head.size if head else 0
+    if published > waiting.sealed:
+        yield wrong(
+            "journal",
+            f"{config.journal} has a larger tree than the database",
+            "was the database put back from a backup? see docs/operations.md",
+        )
+    elif published < waiting.sealed:
+        yield note("journal", f"{config.journal} is behind the database", "confide serve publishes there")
 
 
 def _last_entry(connection: BaseDatabaseWrapper) -> Iterator[Finding]:

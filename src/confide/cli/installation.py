@@ -115,8 +115,9 @@ def unlock(config: Config) -> Kms:
 def build(config: Config) -> System:
     """Unlock the keyring and put the parts together."""
     from confide import wiring
+    from confide.server.apps import log_of
 
-    return wiring.build(unlock(config), frozenset(config.code_systems))
+    return wiring.build(unlock(config), log_of(config), frozenset(config.code_systems))
 
 
 def practice(wanted: str | None) -> Practice:

@@ -10,7 +10,8 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 
 if TYPE_CHECKING:
-    from confide.wiring import System
+    from confide.server.config import Config
+    from confide.wiring import Log, System
 
 
 class ServerConfig(AppConfig):
@@ -42,7 +43,9 @@ class ServerConfig(AppConfig):
                 from confide import wiring
 
                 kms = wiring.open_file_kms(settings.CONFIG.keyring, settings.CONFIG.passphrase)
-                self._system = wiring.build(kms, frozenset(settings.CONFIG.code_systems))
+                self._system = wiring.build(
+                    kms, log_of(settings.CONFIG), frozenset(settings.CONFIG.code_systems)
+                )
             return self._system
 
 
@@ -59,6 +62,13 @@ def _finish(sender: object, **signal: Any) -> None:
     from confide.server import keeper
 
     keeper.finish(sender, **signal)
+
+
+def log_of(config: Config) -> Log:
+    """Return which tree the journal's is."""
+    from confide.wiring import Log
+
+    return Log(config.journal_origin, config.journal)
 
 
 def system() -> System:

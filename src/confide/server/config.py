@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from confide.errors import Misconfigured
+from confide.audit.notes import Kind, PublicKey
+from confide.errors import Invalid, Misconfigured
 from confide.server import issuers
 from confide.server.issuers import Issuer
 
@@ -61,6 +62,10 @@ class Config:
         tls_certificate: The server's certificate and chain, where its own TLS ends here.
         tls_key: Its private key.
         tls_authorities: Authorities, and certificates of single programs, that are let through the handshake.
+        journal_origin: The name of the journal's tree, and of the key that signs its checkpoints.
+        journal_folder: Where the tree is published; None is ``journal`` in the data folder.
+        journal_readers: Networks that may fetch it.
+        journal_witnesses: Public keys (vkeys) whose cosignatures are taken.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -89,12 +94,21 @@ class Config:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_authorities: Path | None = None
+    journal_origin: str = "confide.local/journal"
+    journal_folder: Path | None = None
+    journal_readers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    journal_witnesses: tuple[str, ...] = ()
     passphrase: str | None = field(default=None, repr=False)
 
     @property
     def secret(self) -> Path:
         """The file with the key that signs sessions: beside the keyring, never in a database."""
         return self.keyring.parent / "session.key"
+
+    @property
+    def journal(self) -> Path:
+        """The folder in which the journal's tree is published."""
+        return self.journal_folder or self.data / "journal"
 
     def check(self) -> None:
         """Refuse to serve an installation that gives itself away.
@@ -175,6 +189,25 @@ def _networks(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _origin(value: Any) -> str:
+    name = _text(value)
+    try:
+        PublicKey(name, Kind.NOTE, bytes(32))
+    except Invalid:
+        raise ValueError("a name without spaces and plus is wanted, such as elm.example/journal") from None
+    return name
+
+
+def _witnesses(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    try:
+        if all(PublicKey.parse(name).kind is Kind.COSIGNATURE for name in names):
+            return names
+    except Invalid:
+        pass  # said below
+    raise ValueError("public keys of witnesses are wanted, as `confide witness` shows them")
+
+
 def _level(value: Any) -> str:
     level = str(value).upper()
     if level not in LEVELS:
@@ -221,8 +254,16 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "client_certificates": ("server.client_certificates", "CONFIDE_CLIENT_CERTIFICATES", _ends),
     "tls_certificate": ("tls.certificate", "CONFIDE_TLS_CERTIFICATE", _text),
     "tls_key": ("tls.key", "CONFIDE_TLS_KEY", _text),
+    "journal_origin": ("journal.origin", "CONFIDE_JOURNAL_ORIGIN", _origin),
+    "journal_folder": ("journal.folder", "CONFIDE_JOURNAL_FOLDER", _text),
+    "journal_readers": ("journal.readers", "CONFIDE_JOURNAL_READERS", _networks),
+    "journal_witnesses": ("journal.witnesses", "CONFIDE_JOURNAL_WITNESSES", _witnesses),
     "tls_authorities": ("tls.authorities", "CONFIDE_TLS_AUTHORITIES", _text),
 }
+
+_PATHS: Final = (
+    "keyring", "password_filter", "journal_folder", "tls_certificate", "tls_key", "tls_authorities",
+)  # fmt: skip
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Config:
@@ -254,7 +295,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
                 raise Misconfigured(f"{source}: {error}") from None
     if written:
         raise Misconfigured(f"{FILE}: {min(written)} is not a setting (see docs/operations.md)")
-    for name in ("keyring", "password_filter", "tls_certificate", "tls_key", "tls_authorities"):
+    for name in _PATHS:
         if name in values:
             values[name] = data / Path(values[name]).expanduser()
     return Config(

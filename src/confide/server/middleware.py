@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import resolve_url
 
+from confide.audit import receipts
+from confide.audit.receipts import Receipt
 from confide.server import errors
 from confide.server.headers import HEADERS, LEAVING
 
@@ -23,7 +25,10 @@ class Outermost:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self._get_response(request)
+        with receipts.collecting() as entries:
+            response = self._get_response(request)
+        if entries:
+            response[receipts.HEADER] = str(Receipt.of(entries))
         for name, value in HEADERS.items():
             response.setdefault(name, value)
         if not request.path.startswith("/static/") or response.status_code >= 400:

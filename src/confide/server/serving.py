@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from confide.errors import ConfideError
 from confide.server import logging as log
+from confide.server import sealing
 from confide.server.config import Config, Ends
 from confide.server.headers import HEADERS
 
@@ -179,6 +180,7 @@ def _start_worker(_worker: object) -> None:
     # Django's configuration of the logs, read in the meantime, has set it back.
     logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
     threading.Thread(target=warm, name="warm", daemon=True).start()
+    threading.Thread(target=sealing.run, name="sealing", daemon=True).start()
 
 
 def warm() -> None:

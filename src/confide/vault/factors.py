@@ -7,42 +7,21 @@ of the host that the KMS wraps. Whoever steals the records has no factor; nor ha
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from contextlib import suppress
-from threading import Lock
-from typing import Final
 
 from confide.cipher.derive import frame
-from confide.errors import KeyUnavailable, SealBroken
-from confide.protect.keyring import Keyring
-from confide.protect.keystore import DataKeys
-from confide.protect.kms import Kms
-
-HOST: Final = "host"
-"""Stands where a practice's id stands in the key store; those are random."""
+from confide.errors import SealBroken
+from confide.vault.host import Host
 
 
 class FactorSeals:
     """Seals and opens the secrets of second factors, each bound to its account and kind.
 
     Args:
-        kms: Holds the root key; asked once a process.
-        store: The wrapped keys.
+        host: Whose keys wrap those of the accounts.
     """
 
-    def __init__(self, kms: Kms, store: DataKeys) -> None:
-        self._kms = kms
-        self._store = store
-        self._lock = Lock()
-        self._keyring: Keyring | None = None
-
-    def _unlocked(self) -> Keyring:
-        with self._lock:
-            if self._keyring is None:
-                if self._store.practice_key(HOST) is None:
-                    with suppress(KeyUnavailable):  # another process makes it just now
-                        Keyring.found(self._kms, self._store, HOST)
-                self._keyring = Keyring(self._kms, self._store, HOST)
-            return self._keyring
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     def seal(self, account: str, kind: str, secret: str) -> str:
         """Seal a secret; the account gets a data key if it has none.
@@ -58,7 +37,7 @@ class FactorSeals:
         Raises:
             KeyUnavailable: The KMS or the key store does not answer.
         """
-        key = self._unlocked().create([account])[account]
+        key = self._host.keyring().create([account])[account]
         return b64encode(key.seal(secret.encode(), frame("factor", account, kind))).decode()
 
     def open(self, account: str, kind: str, sealed: str) -> str:
@@ -72,4 +51,4 @@ class FactorSeals:
             data = b64decode(sealed, validate=True)
         except ValueError:
             raise SealBroken("a second factor is not as it was stored") from None
-        return self._unlocked().subject(account).open(data, frame("factor", account, kind)).decode()
+        return self._host.keyring().subject(account).open(data, frame("factor", account, kind)).decode()

@@ -1,0 +1,327 @@
+"""The sequencer: gives committed entries their places in the tree, and signs what came out.
+
+Entries have their ids before they are committed, and some never are; so the order of the tree is given after
+commit, by one sequencer at a time. Any process may be it. A round is one transaction: new entries get places,
+and a checkpoint is signed over all. A place never changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Any, Final
+
+from django.db import DatabaseError, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from confide.audit import publication
+from confide.audit.models import Checkpoint, JournalEntry
+from confide.audit.notes import Head, Note, SigningKey
+from confide.audit.tiles import Tiles
+from confide.cipher.tree import Frontier
+from confide.errors import JournalUnavailable
+
+AT_ONCE: Final = 20_000
+"""Entries that one round takes at most: on SQLite nobody else writes in the meantime."""
+
+_TURN: Final = 0x636F6E66696465  # "confide": the advisory lock of who is the sequencer
+_NEWEST: Final = "SELECT size, root, frontier, floor FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
+# The second condition on l.entry keeps the database from looking through all that there ever was.
+_WAITING: Final = (
+    " FROM audit_journalentry e WHERE e.id > %s"
+    " AND NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.entry = e.id AND l.entry > %s)"
+)
+_SOME: Final = f"SELECT e.id, e.leaf, e.practice, e.patient, e.credential{_WAITING} ORDER BY e.id LIMIT %s"
+# Who is writing entries, or may be: a transaction takes this lock on the table before it takes an id.
+_WRITERS: Final = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND relation = 'audit_journalentry'::regclass AND mode <> 'AccessShareLock'"
+    " AND pid IS DISTINCT FROM pg_backend_pid()"
+)
+_COUNTED: Final = {
+    "sqlite": (
+        "SELECT t.kind, t.key, t.count FROM json_each(%s) w JOIN audit_tally t"
+        " ON t.kind = w.value ->> 0 AND t.key = w.value ->> 1"
+    ),
+    "postgresql": (
+        "SELECT t.kind, t.key, t.count FROM unnest(%s::text[], %s::text[]) w(kind, key)"
+        " JOIN audit_tally t ON t.kind = w.kind AND t.key = w.key"
+    ),
+}
+_COUNTS: Final = {
+    "sqlite": (
+        "INSERT INTO audit_tally (kind, key, count) VALUES (%s, %s, %s)"
+        " ON CONFLICT (kind, key) DO UPDATE SET count = excluded.count"
+    ),
+    "postgresql": (
+        "INSERT INTO audit_tally (kind, key, count)"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[])"
+        " ON CONFLICT (kind, key) DO UPDATE SET count = excluded.count"
+    ),
+}
+_PLACES: Final = {
+    "sqlite": "INSERT INTO audit_leaf (position, entry, of_patient, of_credential) VALUES (%s, %s, %s, %s)",
+    "postgresql": "COPY audit_leaf (position, entry, of_patient, of_credential) FROM STDIN",
+}
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How far the sequencer is behind.
+
+    Attributes:
+        sealed: Entries under the newest checkpoint.
+        entries: Committed entries without a place.
+        since: When the oldest of them was made; None if there is none.
+    """
+
+    sealed: int
+    entries: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsettled:
+    """Ids up to *top* may still be taken by one of *writers*, and by nobody else."""
+
+    top: int
+    writers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    frontier: Frontier
+    root: bytes
+    floor: int
+
+    def head(self) -> Head:
+        return Head("", self.frontier.size, self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    start: int
+    leaves: list[bytes]
+    more: bool
+
+
+class Sequencer:
+    """Seals what was committed. Threads may share one.
+
+    Args:
+        signer: Gives the log's signing key; asked when there is something to sign.
+        tiles: Where the tree is published.
+    """
+
+    def __init__(self, signer: Callable[[], SigningKey], tiles: Tiles) -> None:
+        self._signer = signer
+        self.tiles = tiles
+        self._lock = Lock()
+        self._unsettled: _Unsettled | None = None
+        self._floor = 0  # as in ``models.Checkpoint``, where this process knows more than is written there
+
+    def seal(self, now: datetime) -> int:
+        """Give every committed entry its place, sign, and publish.
+
+        Where another process is at it, only the files are brought up to date.
+
+        Args:
+            now: When it is signed, aware UTC.
+
+        Returns:
+            How many entries got a place here.
+
+        Raises:
+            KeyUnavailable: The log's signing key cannot be had.
+            Damaged: The journal is not what was published; nothing was signed.
+            JournalUnavailable: The database does not answer.
+            Unavailable: The files cannot be written; what was signed is in the database.
+        """
+        sealed = 0
+        with self._lock:
+            while (done := self._attempt(now)) is not None:
+                sealed += len(done.leaves)
+                publication.publish(self.tiles, (done.start, done.leaves))
+                if not done.more:
+                    return sealed
+            publication.publish(self.tiles)
+            return sealed
+
+    @staticmethod
+    def waiting() -> Waiting:
+        """Count what has no place yet.
+
+        Raises:
+            JournalUnavailable: The database does not answer.
+        """
+        try:
+            with _connection().cursor() as cursor:
+                newest = _newest(cursor)
+                floor = newest.floor
+                cursor.execute(f"SELECT count(*){_WAITING}", [floor, floor])
+                (count,) = cursor.fetchone()
+                cursor.execute(f"SELECT e.id{_WAITING} ORDER BY e.id LIMIT 1", [floor, floor])
+                oldest = cursor.fetchone()
+            since = oldest and JournalEntry.objects.filter(pk=oldest[0]).values_list("at", flat=True).first()
+        except DatabaseError as problem:
+            raise _unavailable(problem) from None
+        return Waiting(newest.frontier.size, int(count), since or None)
+
+    def _attempt(self, now: datetime) -> _Round | None:
+        """One round; None if there is nothing to do, or another process is at it."""
+        connection = _connection()
+        try:
+            with connection.cursor() as cursor:
+                settled = self._settle(connection, cursor)
+                floor = self._lowest(_newest(cursor))
+                cursor.execute(f"SELECT 1{_WAITING} LIMIT 1", [floor, floor])
+                if cursor.fetchone() is None:
+                    self._floor = max(self._floor, settled)
+                    return None
+            signer = self._signer()  # before the lock, for it may ask a KMS
+            with transaction.atomic(using=connection.alias, durable=True), connection.cursor() as cursor:
+                if connection.vendor == "postgresql":
+                    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_TURN])
+                    if not cursor.fetchone()[0]:
+                        return None
+                return self._round(connection, cursor, signer, settled, now)
+        except DatabaseError as problem:
+            self._unsettled, self._floor = None, 0
+            with suppress(DatabaseError):
+                connection.close()
+            raise _unavailable(problem) from None
+
+    def _round(
+        self,
+        connection: BaseDatabaseWrapper,
+        cursor: Any,
+        signer: SigningKey,
+        settled: int,
+        now: datetime,
+    ) -> _Round | None:
+        before = _newest(cursor)
+        publication.refuse_fork(self.tiles, before.head() if before.frontier.size else None)
+        floor = self._lowest(before)
+        cursor.execute(_SOME, [floor, floor, AT_ONCE])
+        rows = cursor.fetchall()
+        if not rows:
+            return None
+        if connection.vendor == "sqlite":  # it has one writer at a time, so the ids are in order
+            settled = rows[-1][0]
+        floor = max(floor, settled if len(rows) < AT_ONCE else min(settled, rows[-1][0]))
+        start = before.frontier.size
+        counts = _counted(cursor, connection.vendor, {key for row in rows for key in _keys(*row[2:])})
+        places, leaves = _place(rows, start, counts)
+        _write(cursor, connection.vendor, places, counts)
+        frontier = before.frontier.grow(leaves)
+        root = frontier.root()
+        text = str(Head(signer.name, frontier.size, root))
+        Checkpoint.objects.create(
+            size=frontier.size,
+            at=now,
+            root=root,
+            frontier=bytes(frontier),
+            floor=floor,
+            note=str(Note(text, (signer.sign(text),))),
+        )
+        return _Round(start, leaves, len(rows) == AT_ONCE)
+
+    def _lowest(self, newest: _Tree) -> int:
+        return max(newest.floor, self._floor)
+
+    def _settle(self, connection: BaseDatabaseWrapper, cursor: Any) -> int:
+        """Return an id up to which all that will ever be committed is committed now; 0 if none is known.
+
+        Whoever may still commit one of the ids up to the highest that can be seen is writing already. When
+        all of those are gone, these ids are settled: what is read afterwards is all that there is of them.
+        """
+        if connection.vendor == "sqlite":
+            return 0
+        known = self._unsettled
+        if known is not None and known.writers & _writers(cursor):
+            return 0
+        cursor.execute("SELECT coalesce(max(id), 0) FROM audit_journalentry")
+        (top,) = cursor.fetchone()
+        self._unsettled = _Unsettled(top, _writers(cursor))  # looked at after the ids
+        return 0 if known is None else known.top
+
+
+def _connection() -> BaseDatabaseWrapper:
+    connection: BaseDatabaseWrapper = transaction.get_connection(router.db_for_write(JournalEntry))
+    return connection
+
+
+def _unavailable(problem: DatabaseError) -> JournalUnavailable:
+    return JournalUnavailable(f"the journal cannot be sealed now ({type(problem).__name__})")
+
+
+def _newest(cursor: Any) -> _Tree:
+    cursor.execute(_NEWEST)
+    row = cursor.fetchone()
+    if row is None:
+        return _Tree(Frontier(), Frontier().root(), 0)
+    return _Tree(Frontier.parse(row[0], bytes(row[2])), bytes(row[1]), row[3])
+
+
+def _writers(cursor: Any) -> frozenset[str]:
+    cursor.execute(_WRITERS)
+    return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _keys(practice: str, patient: str, credential: str) -> Iterable[Key]:
+    if patient:
+        yield "p", f"{practice}/{patient}"
+    if credential:
+        yield "c", credential
+
+
+def _counted(cursor: Any, vendor: str, keys: set[Key]) -> dict[Key, int]:
+    """Return how many entries there are already of each key."""
+    counts = dict.fromkeys(keys, 0)
+    if keys:
+        listed = sorted(keys)
+        if vendor == "postgresql":
+            cursor.execute(_COUNTED[vendor], [list(each) for each in zip(*listed, strict=True)])
+        else:
+            cursor.execute(_COUNTED[vendor], [json.dumps(listed)])
+        counts.update({(kind, key): count for kind, key, count in cursor.fetchall()})
+    return counts
+
+
+def _place(
+    rows: Sequence[tuple[Any, ...]], start: int, counts: dict[Key, int]
+) -> tuple[list[tuple[int, int, int, int]], list[bytes]]:
+    """Give *rows* their places from *start* on, and count them; return the places and the leaves' hashes."""
+    places, leaves = [], []
+    for position, (id_, entry_hash, practice, patient, credential) in enumerate(rows, start):
+        of_patient = of_credential = 0
+        if patient:
+            key = ("p", f"{practice}/{patient}")
+            counts[key] = of_patient = counts[key] + 1
+        if credential:
+            key = ("c", credential)
+            counts[key] = of_credential = counts[key] + 1
+        places.append((position, id_, of_patient, of_credential))
+        leaves.append(publication.hash_leaf(bytes(entry_hash), id_, of_patient, of_credential))
+    return places, leaves
+
+
+def _write(
+    cursor: Any, vendor: str, places: Sequence[tuple[int, int, int, int]], counts: dict[Key, int]
+) -> None:
+    listed = [(kind, key, count) for (kind, key), count in counts.items()]
+    if vendor == "postgresql":
+        with cursor.copy(_PLACES[vendor]) as copy:
+            copy.write("".join(f"{p}\t{id_}\t{n}\t{m}\n" for p, id_, n, m in places))
+        if listed:
+            cursor.execute(_COUNTS[vendor], [list(each) for each in zip(*listed, strict=True)])
+        return
+    cursor.executemany(_PLACES[vendor], places)
+    cursor.executemany(_COUNTS[vendor], listed)

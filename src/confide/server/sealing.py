@@ -1,0 +1,47 @@
+"""The journal is sealed while the server runs: a thread in each worker, of which one at a time does it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from django.db import connections
+
+from confide.errors import ConfideError
+from confide.server import apps
+from confide.server import logging as log
+
+PAUSE: Final = 0.5
+"""Seconds between two rounds: what is committed has its place, and a signature over it, within a second."""
+
+_AFTER_FAILURE: Final = 5.0
+_QUIET: Final = 600.0  # seconds in which the same failure is not told again
+
+_log = logging.getLogger(__name__)
+
+
+def run() -> None:
+    """Seal until the process ends."""
+    told: tuple[str, float] = ("", 0.0)
+    while True:
+        problem = attempt()
+        if problem and (problem != told[0] or time.monotonic() - told[1] > _QUIET):
+            _log.error("the journal is not sealed: %s", problem)
+            told = (problem, time.monotonic())
+        time.sleep(_AFTER_FAILURE if problem else PAUSE)
+
+
+def attempt() -> str:
+    """Seal what waits; return what is the matter, if anything."""
+    try:
+        system = apps.system()
+        system.sequencer.seal(system.clock())
+    except ConfideError as problem:
+        return str(problem)
+    except Exception as problem:  # noqa: BLE001 - the next round may go better; a traceback could show values
+        return log.name(problem)
+    finally:
+        for connection in connections.all(initialized_only=True):
+            connection.close_if_unusable_or_obsolete()
+    return ""
