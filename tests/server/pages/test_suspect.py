@@ -52,6 +52,8 @@ def test_of_today_s_patients_care_goes_on(surgery, doctor):
     for words in ("This login is suspect", "Ottoline Quernheim", "4 May 1963", "Latex", "lisinopril"):
         assert words in page, words
     assert "1 tablet every morning" in page, "what a medicine says in words"
+    assert "No appointment is booked" not in page, "there is one, of today"
+    assert "There are appointments; when they are stays covered" in page
     assert "3 Feb 2025, 09:00" not in page, "the day of a visit is no part of it"
     form = {"element": "document", "purpose": "TREAT", "type": "DocumentReference"}
     form["id"] = surgery.id_of("DocumentReference")

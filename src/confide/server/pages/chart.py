@@ -94,6 +94,7 @@ class Chart:
     panels: list[readings.Panel] = field(default_factory=list)
     encounters: list[sections.Line] = field(default_factory=list)
     appointments: list[sections.Line] = field(default_factory=list)
+    undated: bool = False
     goals: list[sections.Line] = field(default_factory=list)
     procedures: list[sections.Line] = field(default_factory=list)
     immunizations: list[sections.Line] = field(default_factory=list)
@@ -166,6 +167,7 @@ def assemble(visitor: Visitor, grant: Grant, views: Sequence[View]) -> Chart:
     page.panels = readings.panels(views)
     page.encounters = sections.encounters(views, names)
     page.appointments = sections.appointments(views, names, now)
+    page.undated = any(Element.DATE in view.hidden for view in _booked(views))
     page.goals = sections.goals(views)
     page.procedures = sections.procedures(views)
     page.immunizations = sections.immunizations(views)
@@ -239,7 +241,7 @@ def _visits(visitor: Visitor, views: Sequence[View]) -> list[Veiled]:
         for v in views
         if v.type == "Encounter" and v.body
     )
-    booked = sum(1 for v in views if v.type == "Appointment" and v.body and v.body.get("status") in _OPEN)
+    booked = len(_booked(views))
     found = []
     if booked:
         item = Item("Booked", "1 appointment" if booked == 1 else f"{booked} appointments", blank=True)
@@ -249,6 +251,10 @@ def _visits(visitor: Visitor, views: Sequence[View]) -> list[Veiled]:
         text = ", ".join(f"{year} × {years[year]}" if years[year] > 1 else year for year in latest)
         found.append(identity.veil(visitor, "Encounter", "", "Past visits", Element.DATE, [Item("", text)]))
     return found
+
+
+def _booked(views: Sequence[View]) -> list[View]:
+    return [v for v in views if v.type == "Appointment" and v.body and v.body.get("status") in _OPEN]
 
 
 _OPEN: Final = frozenset({"booked", "pending", "arrived", "checked-in"})
