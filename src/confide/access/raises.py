@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import DatabaseError, connections, router
-from django.db.models import DateTimeField, IntegerField
-from django.db.models.expressions import RawSQL
 
 from confide.access import reach
 from confide.access.approvers import require_settled
 from confide.access.memberships import WORKS
 from confide.access.models import Account, BudgetRaise, Client, Membership
 from confide.access.roles import Role
+from confide.access.statements import Column
 from confide.errors import AccessDenied, Invalid, Unavailable, Unknown
 
 MOST_TIMES: Final = 3
@@ -33,17 +32,13 @@ _RUNNING: Final = (
 )
 
 
-def columns(owner: str, practice: str, now: datetime) -> tuple[RawSQL, RawSQL]:
+def columns(owner: str, practice: str, now: datetime) -> tuple[Column, Column]:
     """Return two columns for a query of facts: how many times the budget of *owner* is raised in *practice*
     now, and until when; both are empty if it is not.
     """
-    # Written out, because Django takes a millisecond to put it together, and every decision asks for it.
     moment = connections[router.db_for_read(BudgetRaise)].ops.adapt_datetimefield_value(now)
     parameters = (owner, practice, moment, moment)
-    return (
-        RawSQL(_RUNNING.format("times"), parameters, IntegerField()),  # noqa: S611 - no value is in the text
-        RawSQL(_RUNNING.format("expires_at"), parameters, DateTimeField()),  # noqa: S611 - the same
-    )
+    return (_RUNNING.format("times"), parameters), (_RUNNING.format("expires_at"), parameters)
 
 
 def times_of(owner: str, practice: str, now: datetime) -> int:
