@@ -30,6 +30,7 @@ from confide.records.search import Search
 from confide.records.ties import ELEMENT_SYSTEM
 from confide.records.traces import RecordShelves
 from confide.vault.days import SealedDays
+from confide.vault.disclosures import Disclosures
 from confide.vault.door import Clock, Vault
 from confide.vault.emergencies import Emergencies
 from confide.vault.exports import Exports
@@ -82,6 +83,7 @@ class System:
     finder: Finder
     bundles: Bundles
     emergencies: Emergencies
+    disclosures: Disclosures
     exports: Exports
     outgoing: Outgoing
     downtime: Downtime
@@ -148,6 +150,7 @@ def build(kms: Kms, log: Log, code_systems: frozenset[str] = frozenset(), clock:
         finder=Finder(charts, indexes),
         bundles=Bundles(charts, search),
         emergencies=Emergencies(vault, journal, clock),
+        disclosures=Disclosures(vault, journal, clock),
         exports=exports,
         outgoing=Outgoing(Release(vault, exports, journal, days, clock), clock),
         downtime=Downtime(Packs(vault, journal, days, clock), clock),

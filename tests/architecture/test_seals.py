@@ -21,7 +21,8 @@ OPENING = {
     "unwrap",
     "open_for_index",
     "_open",
-    "_unseal",
+    "unseal",
+    "_typed",
     "_clear",
     "root_of",
 }
@@ -44,8 +45,15 @@ DOORS = {
     ),
     "index.IdentityIndex.catch_up": (["open_for_index"], ["system_grant"], None),
     # What was typed when the glass was broken: for whoever reads the journal, and that is an entry first.
-    "emergencies.Emergencies.read": (["_unseal"], ["require", "durable", "append"], None),
-    "emergencies.Emergencies._unseal": (["open"], [], {"emergencies.Emergencies.read"}),
+    "emergencies.Emergencies.read": (["unseal"], ["require", "durable", "append"], None),
+    # What the privacy officer wrote down of a disclosure: the same; `asking` requires the grant and journals.
+    "disclosures.Disclosures.account": (["_typed"], ["asking"], None),
+    "disclosures.Disclosures._typed": (["unseal"], [], {"disclosures.Disclosures.account"}),
+    "reasons.Reasons.unseal": (
+        ["open"],
+        [],
+        {"emergencies.Emergencies.read", "disclosures.Disclosures._typed"},
+    ),
     # An export: two people's word, asked again for every batch; an entry for each patient before the first.
     "release.Opening.export": (["open"], ["check"], None),
     "release._Opener.open": (["_clear"], [], {"release.Opening.export"}),

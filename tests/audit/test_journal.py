@@ -57,6 +57,20 @@ def test_the_writing_that_is_hashed_is_fixed():
     )
 
 
+def test_what_was_added_later_is_hashed_where_it_is_said_and_old_hashes_hold(journal, reading, officer):
+    old = replace(ENTRY, practice=officer.practice)
+    new = replace(old, device="device-1", relationship="appointment own")
+    assert b"device" not in format_canonical(old)
+    assert b"relationship" not in format_canonical(old)
+    assert b'"device":"device-1","elements"' in format_canonical(new)
+    assert format_canonical(new).count(b'"relationship":"appointment own"') == 1
+    assert len({hash_leaf(old), hash_leaf(new), hash_leaf(replace(new, device=""))}) == 3
+    journal.append([old, new])
+    lines = journal.read(reading, NOW)
+    assert [line.entry for line in lines] == [new, old]
+    assert all(hash_leaf(line.entry) == line.leaf for line in lines)
+
+
 @pytest.mark.asvs("11.4.3")
 def test_the_leaf_is_that_of_rfc_6962():
     assert hash_leaf(ENTRY) == hashlib.sha256(b"\x00" + format_canonical(ENTRY)).digest()

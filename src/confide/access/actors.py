@@ -28,6 +28,7 @@ class Actor:
         elements: Elements that may be answered otherwise than by stand-ins; None is no limit of its own.
         session: The id of a person's session (``entrances.Session``); empty at the terminal and for programs.
         proved_at: When the person last proved a second factor in this session, aware UTC; None if never.
+        device: The id of the browser that the session is in (``entrances.Device``); empty if there is none.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Actor:
     elements: frozenset[Element] | None = None
     session: str = ""
     proved_at: datetime | None = None
+    device: str = ""
 
     @property
     def owner(self) -> str:
@@ -62,6 +64,7 @@ def act_as_member(
         address,
         session=session.pk if session else "",
         proved_at=session.proved_at if session else None,
+        device=session.device_id if session else "",
     )
 
 

@@ -13,10 +13,12 @@ from typing import Final
 
 from django.db import DatabaseError, router, transaction
 
+from confide.access import terminal
 from confide.access.decide import Grant
 from confide.access.roles import Action, Purpose
 from confide.audit.journal import LIMIT, Entry, Journal, Line, Outcome, entry_for, line_of
 from confide.audit.models import JournalEntry
+from confide.audit.terminal import machine
 from confide.errors import GrantMismatch, Invalid, JournalUnavailable
 
 HOST: Final = ""
@@ -62,6 +64,7 @@ def entries_of(
     credential: str = "",
     reason: str = "",
     address: str = "",
+    device: str = "",
     outcome: Outcome | None = None,
 ) -> list[Entry]:
     """Return the entries that tell of *event*, one for each practice.
@@ -75,6 +78,7 @@ def entries_of(
         credential: The public name of the session or device.
         reason: Fixed words, such as the rule; never anything typed.
         address: The network address that it came from.
+        device: The browser's id; at the terminal the machine is named anyway.
         outcome: How it ended, where the event itself does not say so.
     """
     return [
@@ -92,6 +96,7 @@ def entries_of(
             resource_id=reason,
             outcome=(outcome or _OUTCOMES.get(event, Outcome.SUCCESS)).value,
             address=address[:64],
+            device=machine() if credential == terminal.CREDENTIAL else device,
         )
         for practice, role in places
     ]

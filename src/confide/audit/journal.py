@@ -21,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.access import pulse
 from confide.access.decide import Actor, Grant
+from confide.access.relationships import Relation
 from confide.access.roles import Action, Form, Purpose
 from confide.audit import receipts
 from confide.audit.models import JournalEntry
@@ -62,6 +63,9 @@ class Entry:
         outcome: A code of ``Outcome``.
         address: The network address that it came from.
         reason_sealed: The typed reason, sealed; empty if none was typed.
+        device: The public name of the browser or machine that it came from; empty if it is not known.
+        relationship: Why the patient is the person's business: codes of ``relationships.Kind``, and ``own``
+            where nobody but the person says so; empty for programs, and where nobody is named.
     """
 
     at: datetime
@@ -81,6 +85,8 @@ class Entry:
     outcome: str = Outcome.SUCCESS.value
     address: str = ""
     reason_sealed: bytes = b""
+    device: str = ""
+    relationship: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +104,19 @@ class Line:
 
 
 def format_canonical(entry: Entry) -> bytes:
-    """Return the one writing of *entry* that is hashed: compact JSON, keys sorted, bytes in base64."""
-    return _encode(entry)
+    """Return the one writing of *entry* that is hashed: compact JSON, keys sorted, bytes in base64.
 
+    What was added later is left out where it is empty, so that entries from before keep their hash.
+    """
+    told = dict(zip(_COLUMNS, _values(entry), strict=True))
+    for name in _LATER:
+        if not told[name]:
+            del told[name]
+    return _encode(told)
+
+
+_LATER: Final = ("device", "relationship")
+"""Fields that the first release did not have."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -154,7 +170,15 @@ def entry_for(
         body_sha256=body_sha256,
         outcome=outcome,
         reason_sealed=reason_sealed,
+        relationship=name_relation(grant.relations.get(patient)),
     )
+
+
+def name_relation(relation: Relation | None) -> str:
+    """Return what an entry says of how a patient stands to a person; empty where nothing does."""
+    if relation is None or not relation.kinds:
+        return ""
+    return " ".join([*sorted(relation.kinds), *(["own"] if relation.own else [])])
 
 
 def refusal_for(
@@ -171,6 +195,7 @@ def refusal_for(
     body_sha256: bytes = b"",
     outcome: str = Outcome.MINOR_FAILURE,
     reason_sealed: bytes = b"",
+    relationship: str = "",
 ) -> Entry:
     """Return the entry for something that was refused, so that there is no grant."""
     return Entry(
@@ -191,6 +216,8 @@ def refusal_for(
         outcome=str(outcome),
         address=actor.address,
         reason_sealed=reason_sealed,
+        device=actor.device,
+        relationship=relationship,
     )
 
 
@@ -200,11 +227,14 @@ _SQLITE: Final = f"{_INSERT} VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 1))})"
 # PostgreSQL takes a batch as one JSON text: the writings that were hashed, each with its leaf. It is
 # several times faster than as many parameters.
 _TYPES: Final = {"at": "timestamptz", "elements": "jsonb", "version": "integer"}
-_BYTES: Final = frozenset({"body_sha256", "reason_sealed", "leaf"})
+_PARTS: Final = {
+    **{name: f"decode({name}, 'base64')" for name in ("body_sha256", "reason_sealed", "leaf")},
+    **{name: f"coalesce({name}, '')" for name in _LATER},
+}
 _POSTGRESQL: Final = (
     _INSERT  # noqa: S608 - names of columns
     + "SELECT "
-    + ", ".join(f"decode({name}, 'base64')" if name in _BYTES else name for name in (*_COLUMNS, "leaf"))
+    + ", ".join(_PARTS.get(name, name) for name in (*_COLUMNS, "leaf"))
     + " FROM json_to_recordset(%s::json) AS entry("
     + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*_COLUMNS, "leaf"))
     + ") RETURNING id"
@@ -314,7 +344,7 @@ def _write(entry: Entry) -> tuple[bytes, bytes]:
     """Return the canonical writing and its leaf."""
     if entry.at.tzinfo is not UTC:
         raise JournalUnavailable("an entry's moment is not aware UTC")
-    writing = _encode(entry)
+    writing = format_canonical(entry)
     return writing, hashlib.sha256(b"\x00" + writing).digest()
 
 

@@ -28,6 +28,8 @@ class JournalEntry(models.Model):
     outcome = models.CharField(max_length=40)
     address = models.CharField(max_length=64)
     reason_sealed = models.BinaryField()
+    device = models.CharField(max_length=64, default="", db_default="")
+    relationship = models.CharField(max_length=64, default="", db_default="")
     leaf = models.BinaryField()
 
     class Meta:

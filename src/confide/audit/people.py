@@ -12,6 +12,8 @@ from confide.access.models import Account, Membership, Practice
 from confide.access.roles import Role
 from confide.audit.entrances import Event, entries_of
 from confide.audit.journal import Entry, Journal, Outcome
+from confide.audit.terminal import Event as Deed
+from confide.audit.terminal import entries_at, entry_at
 from confide.errors import AccessDenied, Unavailable
 
 _EVENTS = {
@@ -49,6 +51,34 @@ def found(
         if new:
             journal.append(_joined(row, now))
     return row, new
+
+
+def make_account(
+    journal: Journal, username: str, password: str, display_name: str, practice: str, now: datetime
+) -> Account:
+    """Make an account at the terminal, for a person of a practice.
+
+    Raises:
+        JournalUnavailable: It cannot be written down, so there is no such account.
+    """
+    with transaction.atomic():
+        made = Account.objects.create_user(username, password, display_name=display_name)
+        journal.append([entry_at(Deed.ACCOUNT, "Account", made.pk, now, practice=practice)])
+    return made
+
+
+def name_practitioner(journal: Journal, row: Membership, practitioner: str, now: datetime) -> None:
+    """Say which Practitioner of the records a person is: it opens the charts of whom that one treats.
+
+    Raises:
+        JournalUnavailable: It cannot be written down, so nothing was said.
+    """
+    with transaction.atomic():
+        row.practitioner = practitioner
+        row.save(update_fields=["practitioner"])
+        about = [f"person:{row.account_id}", f"practitioner:{practitioner}"]
+        event = Deed.PRACTITIONER
+        journal.append(entries_at(event, "Membership", about, now, practice=row.practice_id))
 
 
 def _joined(row: Membership, now: datetime) -> list[Entry]:

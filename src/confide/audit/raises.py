@@ -7,10 +7,10 @@ from typing import Final
 
 from django.db import DatabaseError, transaction
 
-from confide.access import raises, terminal
+from confide.access import raises
 from confide.access.models import Account, BudgetRaise, Client
-from confide.access.roles import Purpose
 from confide.audit.journal import Entry, Journal, Outcome
+from confide.audit.terminal import entry_at
 from confide.errors import AccessDenied, Unavailable
 
 ACTION: Final = "raise"
@@ -46,19 +46,9 @@ def grant_raise(
     """
 
     def entry(outcome: Outcome, role: str = "", made: str = "") -> Entry:
-        return Entry(
-            at=now,
-            practice=practice,
-            actor_kind="person",
-            actor=account.pk,
-            credential=terminal.CREDENTIAL,
-            role=role,
-            action=ACTION,
-            purpose=Purpose.HOPERAT.value,
-            elements={},
-            resource_type=RESOURCE,
-            resource_id=made or subject.pk,
-            outcome=outcome.value,
+        about = made or subject.pk
+        return entry_at(
+            ACTION, RESOURCE, about, now, practice=practice, by=account, role=role, outcome=outcome
         )
 
     try:

@@ -8,11 +8,11 @@ from enum import StrEnum
 
 from django.db import DatabaseError, transaction
 
-from confide.access import raises, reach, terminal
+from confide.access import raises, reach
 from confide.access.models import Account, Client
 from confide.access.reach import Reach
-from confide.access.roles import Purpose
 from confide.audit.journal import Entry, Journal, Outcome
+from confide.audit.terminal import entry_at
 from confide.errors import AccessDenied, Unavailable
 
 
@@ -78,19 +78,8 @@ def _act(
     work: Callable[[], Reach],
 ) -> Reach:
     def entry(outcome: Outcome, role: str = "") -> Entry:
-        return Entry(
-            at=now,
-            practice=practice,
-            actor_kind="person",
-            actor=account.pk,
-            credential=terminal.CREDENTIAL,
-            role=role,
-            action=event.value,
-            purpose=Purpose.HOPERAT.value,
-            elements={},
-            resource_type="Client",
-            resource_id=client.pk,
-            outcome=outcome.value,
+        return entry_at(
+            event, "Client", client.pk, now, practice=practice, by=account, role=role, outcome=outcome
         )
 
     try:

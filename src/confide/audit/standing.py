@@ -11,12 +11,13 @@ from typing import Final
 
 from django.db import DatabaseError, transaction
 
-from confide.access import outsiders, standing
+from confide.access import outsiders, standing, terminal
 from confide.access.containment import Outsider, Standing
 from confide.access.models import Account
-from confide.access.roles import Purpose, Role
+from confide.access.roles import Role
 from confide.access.standing import Measure, Reason, State, Subject
 from confide.audit.journal import Entry, Journal, Outcome
+from confide.audit.terminal import entry_at
 from confide.errors import AccessDenied, Unavailable
 
 RESOURCE: Final = "Standing"
@@ -85,7 +86,7 @@ def stop(journal: Journal, subject: Subject, now: datetime) -> Measure:
         with transaction.atomic():
             measure = standing.freeze(subject, Reason.OPERATOR, now)
             if measure.new:
-                journal.append(_entries(measure, Event.FREEZE, now, role=Role.OPERATOR.value))
+                journal.append(_entries(measure, Event.FREEZE, now, credential=terminal.CREDENTIAL))
     except DatabaseError as problem:
         raise _unavailable(problem) from None
     return measure
@@ -145,7 +146,10 @@ def name_outsider(
         with transaction.atomic():
             named = outsiders.name(account, practice, by, now)
             about = f"person:{account.pk}"
-            journal.append([_entry(Event.OUTSIDER, about, practice, now, by=by, credential=credential)])
+            entry = entry_at(
+                Event.OUTSIDER, RESOURCE, about, now, practice=practice, by=by, credential=credential
+            )
+            journal.append([entry])
     except DatabaseError as problem:
         raise _unavailable(problem) from None
     return named
@@ -165,8 +169,8 @@ def _entries(
     about = _name(measure.row)
     outcome = Outcome.SERIOUS_FAILURE if event is Event.STORM else Outcome.SUCCESS
     return [
-        _entry(
-            event, about, practice, now, by=by, role=(whose or {}).get(practice, role),
+        entry_at(
+            event, RESOURCE, about, now, practice=practice, by=by, role=(whose or {}).get(practice, role),
             credential=credential, outcome=outcome,
         )
         for practice in measure.practices or ("",)
@@ -175,33 +179,6 @@ def _entries(
 
 def _name(row: Standing) -> str:
     return f"{row.kind}:{row.subject}:{row.reason}"
-
-
-def _entry(
-    event: Event,
-    about: str,
-    practice: str,
-    now: datetime,
-    *,
-    by: Account | None = None,
-    role: str = "",
-    credential: str = "",
-    outcome: Outcome = Outcome.SUCCESS,
-) -> Entry:
-    return Entry(
-        at=now,
-        practice=practice,
-        actor_kind="person" if by else "system",
-        actor=by.pk if by else "confide",
-        credential=credential,
-        role=role,
-        action=event.value,
-        purpose=Purpose.HOPERAT.value if by else Purpose.SYSADMIN.value,
-        elements={},
-        resource_type=RESOURCE,
-        resource_id=about,
-        outcome=outcome.value,
-    )
 
 
 def _refused(
@@ -214,10 +191,12 @@ def _refused(
     credential: str,
 ) -> None:
     about = f"{standing.kind_of(subject)}:{subject.pk}"
+    refused = entry_at(
+        event, RESOURCE, about, now, practice=practice, by=by,
+        credential=credential, outcome=Outcome.MINOR_FAILURE,
+    )  # fmt: skip
     with transaction.atomic():
-        journal.append(
-            [_entry(event, about, practice, now, by=by, credential=credential, outcome=Outcome.MINOR_FAILURE)]
-        )
+        journal.append([refused])
 
 
 def _unavailable(problem: DatabaseError) -> Unavailable:

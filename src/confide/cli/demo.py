@@ -184,7 +184,7 @@ def _set_up(args: argparse.Namespace, scene: stage.Stage) -> Config:
 
     init.migrate(_tell)
     system = init.keys(config, _tell)
-    practice: Practice = Practice.objects.first() or system.found_practice(NAME)
+    practice: Practice = Practice.objects.first() or init.establish(system, NAME)
     stage.cast(scene, practice)
     if not scene.done:
         stage.hire(scene, args.data, practice)

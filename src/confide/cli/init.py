@@ -228,8 +228,22 @@ def _practice(args: argparse.Namespace, system: System) -> Practice:
         more = "" if args.practice in (None, first.name) else "   (for another one: confide practice add)"
         show.step("kept", "practice", f"{first.name}   {first.pk}{more}")
         return first
-    made = system.found_practice(args.practice or PRACTICE)
+    made = establish(system, args.practice or PRACTICE)
     show.step("made", "practice", f"{made.name}   {made.pk}")
+    return made
+
+
+def establish(system: System, name: str) -> Practice:
+    """Make a practice and its keys; its journal begins with that."""
+    from django.db import transaction
+
+    from confide.audit.terminal import Event, entry_at
+
+    with transaction.atomic():
+        made = system.found_practice(name)
+        system.journal.append(
+            [entry_at(Event.PRACTICE, "Practice", made.pk, system.clock(), practice=made.pk)]
+        )
     return made
 
 
@@ -244,7 +258,7 @@ def _administrator(args: argparse.Namespace, practice: Practice) -> tuple[str | 
     username = args.admin or ADMINISTRATOR
     typed = staff.ask_password() if args.ask_password else None
     account: Account
-    account, made = staff.account(username, "Administrator", typed)
+    account, made = staff.account(practice, username, "Administrator", typed)
     staff.found(account, practice, Role.OPERATOR)
     staff.found(account, practice, Role.PRACTICE_MANAGER)
     return ("" if typed else made), f"{account.username}   (operator, practice manager)"

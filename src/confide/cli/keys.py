@@ -114,11 +114,12 @@ def make(path: Path) -> dict[str, Any]:
 def add(args: argparse.Namespace) -> int:
     """Register one more key."""
     client = program.named(args)
-    from confide.access import keys
+    from confide.audit import clients
+    from confide.audit.journal import Journal
     from confide.wiring import utc_now
 
     require_method(client.method, args)
-    _table(keys.add(client, obtain(args), args.days, utc_now()))
+    _table(clients.add_keys(Journal(), client, obtain(args), args.days, utc_now()))
     if args.key_out:
         show.step("made", "private key", f"{args.key_out}   (hand it to the program; there is no other copy)")
     return show.DONE
@@ -146,10 +147,11 @@ def require_method(registered: str, args: argparse.Namespace) -> None:
 def retire(args: argparse.Namespace) -> int:
     """Take a key out of use."""
     client = program.named(args)
-    from confide.access import keys
+    from confide.audit import clients
+    from confide.audit.journal import Journal
     from confide.wiring import utc_now
 
-    _table(keys.retire(client, args.kid, utc_now()))
+    _table(clients.retire_key(Journal(), client, args.kid, utc_now()))
     show.step("ok", "retired", f"{args.kid}   (and the tokens that were got with it)")
     return show.DONE
 

@@ -45,7 +45,7 @@ def add(args: argparse.Namespace) -> int:
     there = Practice.objects.filter(name=name).first()
     system = installation.build(config)
     if there is None:
-        made = system.found_practice(name)
+        made = init.establish(system, name)
         show.step("made", "practice", f"{made.name}   {made.pk}")
     else:
         init.found(system, there)  # its keys, if an earlier run was interrupted before it made them

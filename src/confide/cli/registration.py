@@ -97,6 +97,9 @@ def add(args: argparse.Namespace) -> int:
     """Register a program."""
     installation.ready(args)
     from confide.access.models import Client
+    from confide.audit import clients
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
 
     name = args.name.strip()
     if not 0 < len(name) <= 200:
@@ -108,7 +111,7 @@ def add(args: argparse.Namespace) -> int:
     client.subject = _subject(args)
     client.bound = args.bound
     client.jwks = keys.obtain(args)
-    client.save(force_insert=True)
+    clients.register(Journal(), client, utc_now())
     show.step("made", "client", f"{client.name}   {client.pk}")
     _tell(client)
     if args.key_out:
@@ -120,18 +123,14 @@ def add(args: argparse.Namespace) -> int:
 def change(args: argparse.Namespace) -> int:
     """Change a program's registration."""
     client = program.named(args)
-    from django.db import transaction
-
-    from confide.access.models import AccessToken
+    from confide.audit import clients
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
 
     asked = _asked(args)
     if not asked:
         raise Invalid("say what is to be changed (see confide client change --help)")
-    for name, value in asked.items():
-        setattr(client, name, value)
-    with transaction.atomic():
-        client.save(update_fields=list(asked))
-        AccessToken.objects.filter(client=client).delete()
+    clients.change(Journal(), client, asked, utc_now())
     show.step("ok", "changed", f"{client.name}   (its tokens are void)")
     _tell(client)
     return show.DONE

@@ -107,18 +107,22 @@ def add(args: argparse.Namespace) -> int:
     """Add a person, or a role."""
     installation.ready(args)
     from confide.access.memberships import standing
+    from confide.audit import people
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
 
     practice = installation.practice(args.practice)
     who = _practitioner(practice, args.practitioner)
     there = _find(args.username)
     typed = ask_password() if args.ask_password and there is None else None
-    one, made = (there, None) if there else account(args.username, args.name or args.username, typed)
+    one, made = (
+        (there, None) if there else account(practice, args.username, args.name or args.username, typed)
+    )
     show.step("kept" if there else "made", "account", f"{one.username}   ({one.display_name})")
     row, new = join(one, practice, Role(args.role))
     show.step("made" if new else "kept", "role", f"{args.role} in {practice.name}{_WAITS[standing(row)]}")
     if who and row.practitioner != who:
-        row.practitioner = who
-        row.save(update_fields=["practitioner"])
+        people.name_practitioner(Journal(), row, who, utc_now())
         show.step("made", "practitioner", f"in the records they are Practitioner/{who}")
     if made and typed is None:
         show.step("made", "password", f"{made}   (shown this once)")
@@ -214,9 +218,13 @@ def _find(username: str) -> Account | None:
     return Account.objects.filter(username=username.lower()).first()
 
 
-def account(username: str, name: str, password: str | None = None) -> tuple[Account, str | None]:
+def account(
+    practice: Practice, username: str, name: str, password: str | None = None
+) -> tuple[Account, str | None]:
     """Make an account, if there is none; return it with the password that was given or made for it."""
-    from confide.access.models import Account
+    from confide.audit import people
+    from confide.audit.journal import Journal
+    from confide.wiring import utc_now
 
     there = _find(username)
     if there is not None:
@@ -224,7 +232,7 @@ def account(username: str, name: str, password: str | None = None) -> tuple[Acco
     if not username.strip() or len(username) > 150 or any(c.isspace() for c in username):
         raise Invalid("a username has 1 to 150 characters and no spaces")
     chosen = password or make_words()
-    return Account.objects.create_user(username, chosen, display_name=name), chosen
+    return people.make_account(Journal(), username, chosen, name, practice.pk, utc_now()), chosen
 
 
 def join(account: Account, practice: Practice, role: Role) -> tuple[Membership, bool]:

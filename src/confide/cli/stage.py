@@ -125,7 +125,7 @@ def cast(stage: Stage, practice: Practice) -> None:
     from confide.wiring import utc_now
 
     for each in stage.sign_ins:
-        account, _ = staff.account(each.username, each.name, each.passphrase)
+        account, _ = staff.account(practice, each.username, each.name, each.passphrase)
         staff.found(account, practice, Role(each.role))
         if not factors.enrolled(account):
             factors.add_totp(account, each.secret, 0, utc_now())

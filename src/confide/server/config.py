@@ -18,6 +18,7 @@ from confide.audit.notes import Kind, PublicKey
 from confide.errors import Invalid, Misconfigured
 from confide.server import issuers
 from confide.server.issuers import Issuer
+from confide.server.naming import Names
 
 FILE: Final = "confide.toml"
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -66,6 +67,7 @@ class Config:
         journal_folder: Where the tree is published; None is ``journal`` in the data folder.
         journal_readers: Networks that may fetch it.
         journal_witnesses: Public keys (vkeys) whose cosignatures are taken.
+        staff_names: How reports for patients name the staff: by name and role, or by role alone.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -98,6 +100,7 @@ class Config:
     journal_folder: Path | None = None
     journal_readers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     journal_witnesses: tuple[str, ...] = ()
+    staff_names: Names = Names.PERSON
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -215,11 +218,14 @@ def _level(value: Any) -> str:
     return level
 
 
-def _ends(value: Any) -> Ends:
-    try:
-        return Ends(value)
-    except ValueError:
-        raise ValueError(f"one of {', '.join(Ends)} is wanted") from None
+def _one_of(kind: type[StrEnum]) -> Callable[[Any], StrEnum]:
+    def read(value: Any) -> StrEnum:
+        try:
+            return kind(value)
+        except ValueError:
+            raise ValueError(f"one of {', '.join(kind)} is wanted") from None
+
+    return read
 
 
 # Where each setting stands in the file, its variable in the environment, and how it is read.
@@ -251,7 +257,8 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "password_hashes": ("passwords.hashes", "CONFIDE_PASSWORD_HASHES", _number(1, 64)),
     "idle_minutes": ("sessions.idle_minutes", "CONFIDE_IDLE_MINUTES", _number(1, 60)),
     "proxies": ("server.proxies", "CONFIDE_PROXIES", _networks),
-    "client_certificates": ("server.client_certificates", "CONFIDE_CLIENT_CERTIFICATES", _ends),
+    "client_certificates": ("server.client_certificates", "CONFIDE_CLIENT_CERTIFICATES", _one_of(Ends)),
+    "staff_names": ("reports.staff_names", "CONFIDE_STAFF_NAMES", _one_of(Names)),
     "tls_certificate": ("tls.certificate", "CONFIDE_TLS_CERTIFICATE", _text),
     "tls_key": ("tls.key", "CONFIDE_TLS_KEY", _text),
     "journal_origin": ("journal.origin", "CONFIDE_JOURNAL_ORIGIN", _origin),

@@ -196,7 +196,11 @@ def require_trusted(request: HttpRequest) -> None:
 
 def device_of(request: HttpRequest) -> str:
     """The id of the device that a session began on; empty where there is no session."""
-    row = Session.objects.filter(pk=request.session.get(KEY, "")).values_list("device_id", flat=True)
+    return _device(request.session.get(KEY, ""))
+
+
+def _device(session: str) -> str:
+    row = Session.objects.filter(pk=session).values_list("device_id", flat=True)
     return row.first() or ""
 
 
@@ -215,5 +219,6 @@ def note(request: HttpRequest, event: Event, person: Account, session: str = "",
         credential=f"session:{session[:16]}" if session else "",
         reason=reason,
         address=throttle.address(request),
+        device=_device(session),
     )
     system().journal.append(entries)

@@ -15,10 +15,12 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from confide.fhir.tables import RESOURCES
 from confide.server import credentials, oauth, smart
+from confide.server.fhir import audits
 from confide.server.fhir.answers import FHIR_JSON
 from confide.server.fhir.searches import FORM
 from confide.server.vault import batches
@@ -82,7 +84,13 @@ def description() -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "From /oauth/token: SMART Backend Services.",
-                }
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": settings.SESSION_COOKIE_NAME,
+                    "description": "A person who has signed in at /sign-in, with a second factor.",
+                },
             },
             "schemas": {**_resources(), **_shapes()},
         },
@@ -152,6 +160,11 @@ def _fhir() -> dict[str, Any]:
         f"{here}/Patient/{{id}}/$everything": {
             "get": _operation("a whole chart", [_ID], (400, 410, 422), found),
         },
+        f"{here}/AuditEvent": {"get": _journal("search in the journal", _journal_search(), found)},
+        f"{here}/AuditEvent/$disclosures": {
+            "get": _journal("a patient's accounting of disclosures", [_PATIENT], found)
+        },
+        f"{here}/AuditEvent/{{id}}": {"get": _journal("an entry of the journal", [_ENTRY], one)},
         f"{here}/{{kind}}": {
             "get": _operation("search", [_KIND, *query], (400, 422), found),
             "post": _operation("create", [_KIND], (*_WRITING, 410), {201: "Resource"}, body),
@@ -178,6 +191,22 @@ def _fhir() -> dict[str, Any]:
         },
     }
     return paths
+
+
+_PATIENT: Final = {**_parameter("patient", {"type": "string", "format": "uuid"}, "query"), "required": True}
+_ENTRY: Final = _parameter("id", {"type": "string", "pattern": "^[0-9]{1,18}$"})
+
+
+def _journal_search() -> list[dict[str, Any]]:
+    names = [name for name, _ in audits.PARAMETERS]
+    count = _parameter("_count", {"type": "integer", "minimum": 0}, "query")
+    return [*(_parameter(name, {"type": "string"}, "query") for name in names), count]
+
+
+def _journal(summary: str, parameters: list[dict[str, Any]], good: Mapping[int, str]) -> dict[str, Any]:
+    """An operation for people in a session."""
+    written = _operation(summary, parameters, (400,), good)
+    return {**written, "security": [{"session": []}]}
 
 
 def _operation(

@@ -218,10 +218,13 @@ class Vault:
         pulse.recheck(grant)
         now = self._clock()
         self._append(
-            entry_for(grant, now, patient=patient, body_sha256=sha256, **till.describe(d))
+            entry_for(
+                grant, now, patient=patient, elements=dict.fromkeys(sorted(d.elements), Form.CLEAR),
+                body_sha256=sha256, **till.describe(d),
+            )
             for d, sha256 in documents
             for patient in d.patients or ("",)
-        )
+        )  # fmt: skip
 
     # Out
 

@@ -22,11 +22,9 @@ from confide.access.glass import Verdict
 from confide.access.models import Account
 from confide.access.roles import Action, Purpose
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
-from confide.cipher.derive import expand, extract, frame
-from confide.cipher.seal import SealingKey, pad, unpad
-from confide.errors import AccessDenied, SealBroken, Unavailable
-from confide.protect.keystore import KeyUse
+from confide.errors import AccessDenied, Unavailable
 from confide.vault.door import Clock, Vault
+from confide.vault.reasons import Reasons
 from confide.vault.telling import durable
 
 RESOURCE: Final = "Emergency"
@@ -34,8 +32,6 @@ RESOURCE: Final = "Emergency"
 
 BREAK, ASK, ALLOW, REVIEW = "break-glass", "break-glass-asked", "break-glass-allowed", "break-glass-review"
 """The actions of their entries."""
-
-_VERSION_BYTES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class Emergencies:
     """
 
     def __init__(self, vault: Vault, journal: Journal, clock: Clock) -> None:
-        self._vault = vault
+        self._reasons = Reasons(vault, "emergency")
         self._journal = journal
         self._clock = clock
 
@@ -78,7 +74,7 @@ class Emergencies:
             JournalUnavailable: It cannot be written down, so nothing opens.
         """
         said, now, id_ = glass.read_reason(reason), self._clock(), str(uuid.uuid4())
-        sealed = self._seal(actor.practice, id_, "reason", said)
+        sealed = self._reasons.seal(actor.practice, id_, "reason", said)
         try:
             with durable():
                 degraded = glass.require_may(actor, now)
@@ -115,7 +111,7 @@ class Emergencies:
             Invalid: The note says too little, or it was reviewed before.
         """
         said, now = glass.read_reason(note), self._clock()
-        sealed = self._seal(emergency.practice_id, emergency.pk, "note", said)
+        sealed = self._reasons.seal(emergency.practice_id, emergency.pk, "note", said)
 
         def act() -> None:
             glass.require_reviewer(by, emergency, now)
@@ -139,8 +135,10 @@ class Emergencies:
         return [
             Told(
                 row,
-                self._unseal(row.practice_id, row.pk, "reason", bytes(row.reason_sealed)),
-                self._unseal(row.practice_id, row.pk, "note", bytes(row.note_sealed)) if row.verdict else "",
+                self._reasons.unseal(row.practice_id, row.pk, "reason", bytes(row.reason_sealed)),
+                self._reasons.unseal(row.practice_id, row.pk, "note", bytes(row.note_sealed))
+                if row.verdict
+                else "",
             )
             for row in mine
         ]
@@ -167,23 +165,6 @@ class Emergencies:
         except DatabaseError as problem:
             raise Unavailable(f"it cannot be stored now ({type(problem).__name__})") from None
 
-    # Seals
-
-    def _seal(self, practice: str, id_: str, what: str, text: str) -> bytes:
-        keyring = self._vault.keyring(practice)
-        version = keyring.versions(KeyUse.JOURNAL)[-1]
-        key = _key(keyring.use(KeyUse.JOURNAL, version))
-        return version.to_bytes(_VERSION_BYTES) + key.seal(
-            pad(text.encode()), _aad(practice, id_, what, version)
-        )
-
-    def _unseal(self, practice: str, id_: str, what: str, sealed: bytes) -> str:
-        if len(sealed) <= _VERSION_BYTES:
-            raise SealBroken("a typed reason has lost its seal")
-        version = int.from_bytes(sealed[:_VERSION_BYTES])
-        key = _key(self._vault.keyring(practice).use(KeyUse.JOURNAL, version))
-        return unpad(key.open(sealed[_VERSION_BYTES:], _aad(practice, id_, what, version))).decode()
-
 
 def _entry(
     actor: Actor,
@@ -209,12 +190,5 @@ def _entry(
         outcome=outcome.value,
         address=actor.address,
         reason_sealed=sealed,
+        device=actor.device,
     )
-
-
-def _key(purpose_key: bytes) -> SealingKey:
-    return SealingKey(expand(extract(purpose_key), frame("typed reason")))
-
-
-def _aad(practice: str, id_: str, what: str, version: int) -> bytes:
-    return frame("emergency", practice, id_, what, version)

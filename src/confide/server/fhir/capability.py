@@ -14,10 +14,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from confide.access.keys import Method
+from confide.audit.codes import BALP
 from confide.fhir import search
 from confide.fhir.tables import RESOURCES
 from confide.server import credentials, oauth, smart
 from confide.server.config import Ends
+from confide.server.fhir import audits
 from confide.server.fhir.answers import Declined, base_url, negotiate, send, send_declined
 
 _DATE = "2026-11-22"
@@ -27,6 +29,10 @@ _SECURITY = (
     "SMART Backend Services: client credentials with private_key_jwt, or with a TLS certificate (RFC 8705) to"
     " which the token is bound. A token acts in one practice (RFC 8707). A client sees the elements that it"
     " was registered for, up to its exposure budget; the rest are stand-ins, in resources labelled PSEUDED."
+)
+_JOURNAL = (
+    "The journal, for the privacy officer and the auditor in a session of theirs; a token is refused. Each"
+    " reading is an entry itself. Of a query it says by which elements, never with which values."
 )
 _UPDATES = "An update never creates (404), and ids are always the server's own."
 
@@ -107,6 +113,8 @@ def _security(token_url: str) -> dict[str, Any]:
 
 
 def _resource(kind: str) -> dict[str, Any]:
+    if kind == "AuditEvent":
+        return _journal()
     written: dict[str, Any] = {
         "type": kind,
         "interaction": [{"code": code} for code in _INTERACTIONS],
@@ -127,6 +135,25 @@ def _resource(kind: str) -> dict[str, Any]:
         definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
         written["operation"] = [{"name": "everything", "definition": definition}]
     return written
+
+
+def _journal() -> dict[str, Any]:
+    """The journal: read by people in a session, written by the server alone."""
+    profiles = (
+        *(f"Patient{name}" for name in ("Read", "Query", "Create", "Update", "Delete")),
+        *("Read", "Query", "Create", "Update", "Delete", "PrivacyDisclosure.Source"),
+    )
+    return {
+        "type": "AuditEvent",
+        "supportedProfile": [BALP + name for name in profiles],
+        "documentation": _JOURNAL,
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "readHistory": False,
+        "updateCreate": False,
+        "searchParam": [{"name": name, "type": kind} for name, kind in audits.PARAMETERS],
+        "operation": [{"name": "disclosures", "definition": "urn:confide:operation:disclosures"}],
+    }
 
 
 def _require_get(request: HttpRequest) -> None:

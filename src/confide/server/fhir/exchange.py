@@ -138,6 +138,8 @@ def endpoint(**methods: Method) -> Callable[..., HttpResponse]:
                 allowed = {"Allow": ", ".join(sorted(methods))}
                 raise Declined(405, "not-supported", "this address does not take that method", allowed)
             exchange = authenticate(request)
+            if parts.get("kind") == "AuditEvent":
+                raise Declined(404, "not-supported", "an entry of the journal has one version")
             if parts.get("kind", "Patient") not in RESOURCES:
                 raise Declined(404, "not-supported", "there is no resource type of that name in FHIR R4")
             return method(exchange, **parts)

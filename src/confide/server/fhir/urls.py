@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from confide.server.fhir import batches, resources, searches
+from confide.server.fhir import audits, batches, resources, searches
 from confide.server.fhir.answers import send_issue
 from confide.server.fhir.capability import metadata, smart_configuration
 from confide.server.fhir.exchange import endpoint
@@ -25,6 +25,9 @@ urlpatterns = [
     path("metadata", csrf_exempt(metadata)),
     path(".well-known/smart-configuration", csrf_exempt(smart_configuration)),
     path("Patient/<str:id_>/$everything", endpoint(GET=resources.everything)),
+    path("AuditEvent", csrf_exempt(audits.search)),
+    path("AuditEvent/$disclosures", csrf_exempt(audits.disclosures)),
+    path("AuditEvent/<str:id_>", csrf_exempt(audits.read)),
     path("<str:kind>", endpoint(GET=searches.search, POST=resources.create)),
     path("<str:kind>/_search", endpoint(POST=searches.post_search)),
     path("<str:kind>/<str:id_>", endpoint(GET=resources.read, PUT=resources.update, DELETE=resources.delete)),

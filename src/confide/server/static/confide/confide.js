@@ -114,4 +114,8 @@
     const me = $("details.me[open]");
     if (me && !me.contains(event.target)) me.open = false;
   });
+  document.querySelectorAll("[data-print]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  });
 })();
