@@ -114,7 +114,7 @@ def test_only_our_errors_come_out_of_the_library() -> None:
         f"{module.place}:{call.lineno} raises {name}"
         for module in modules()
         if module.layer in {"cipher", "fhir", "protect", "access", "audit", "vault", "records"}
-        and module.name not in {"confide.audit.standalone", "confide.audit.absence"}
+        and module.name not in {"confide.audit.standalone", "confide.audit.proof"}
         for call in raised(module)
         if (name := getattr(call.func, "id", None) or getattr(call.func, "attr", ""))
         and name not in ours | language

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,12 @@ def entry(n: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-def lines(count: int) -> list[dict[str, Any]]:
+def lines(count: int, changes: Callable[[int], dict[str, Any]] = lambda _: {}) -> list[dict[str, Any]]:
     """Lines of an export, and the leaf that each should have in its key ``leaf``."""
     counts: dict[Any, int] = {}
     made = []
     for n in range(count):
-        told = entry(n)
+        told = entry(n, **changes(n))
         numbers = []
         for key in (("p", told["practice"], told["patient"]), ("c", told["credential"])):
             counts[key] = counts.get(key, 0) + 1

@@ -35,7 +35,7 @@ def check(told, kept=(WITNESSED,), keys=KEYS):
 
 def test_it_is_small_and_stands_alone():
     text = Path(standalone.__file__).read_text()
-    assert len(text.splitlines()) < 180
+    assert len(text.splitlines()) < 185
     assert "import confide" not in text
     assert "from confide" not in text
 
@@ -79,11 +79,37 @@ def test_an_edited_entry_is_named(field, value):
     assert "entry 40 (id 121): its text" in check(edited(40, **{field: value}))
 
 
-@pytest.mark.parametrize("field", ["position", "id", "of_patient", "of_credential", "hash", "entry"])
+@pytest.mark.parametrize("field", ["position", "id", "of_patient", "of_credential", "hash"])
 def test_a_field_that_is_not_there_is_named(field):
     told = made.export(LINES)
     del next(line for line in told if line.get("position") == 40)[field]
     assert check(told).startswith("entry 40 (id ")
+
+
+def test_an_entry_that_is_told_by_its_hash_is_missed_where_its_patient_comes_again():
+    told = made.export(LINES)
+    del told[3]["entry"]
+    assert "of_patient is 2 and does not follow" in check(told)
+
+
+def test_entries_of_another_practice_are_told_by_their_hashes():
+    lines = made.lines(60, lambda n: {"practice": "oak"} if n % 4 == 2 else {})
+    told = made.export(lines)
+    for line in told:
+        if line.get("entry", {}).get("practice") == "oak":
+            del line["entry"]
+    kept = [made.cosign(made.sign([line["leaf"] for line in lines]), NOW)]
+    assert check(told, kept) == ""
+    assert "(15 of other practices by their hashes)" in standalone.check_export(
+        told[0], told[1:], [standalone.open_note(kept[0], *KEYS)], KEYS
+    )
+    for what in ("of_credential", "of_patient"):
+        line = next(line for line in told if line.get("position") == 40)
+        line[what] -= 1
+        assert check(told, kept).startswith("entry 40 (id 121): ")
+        line[what] = 0
+        assert check(told, kept).startswith("entry 40 (id 121): ")
+        line[what] = lines[40][what]
 
 
 def resealed(n, **changes):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from confide.audit.notes import Head, PublicKey, open_note
-from confide.audit.sources import Folder, name_tile
+from confide.audit.sources import Folder
 from confide.audit.witness import AGAIN, SILENCE, State, Trouble, Witness
 from confide.cli import main
 from confide.errors import Damaged, Invalid, Misconfigured, Unavailable
@@ -53,18 +53,6 @@ def state(tmp_path):
 @pytest.fixture
 def witness(log, state):
     return Witness(log, made.LOG.public, state, NOW)
-
-
-@pytest.mark.parametrize(
-    ("level", "index", "width", "name"),
-    [
-        (0, 0, 256, "tile/0/000"),
-        (1, 1234067, 256, "tile/1/x001/x234/067"),  # the example of C2SP tlog-tiles
-        (2, 1000, 17, "tile/2/x001/000.p/17"),
-    ],
-)
-def test_tiles_are_named_as_c2sp_names_them(level, index, width, name):
-    assert name_tile(level, index, width) == name
 
 
 def test_a_log_that_grows_is_cosigned_each_time(witness, state, log, folder):

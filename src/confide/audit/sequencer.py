@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.audit import publication
 from confide.audit.models import Checkpoint, JournalEntry
-from confide.audit.notes import Head, Note, SigningKey
+from confide.audit.notes import Head, Note, PublicKey, SigningKey
 from confide.audit.tiles import Tiles
 from confide.cipher.tree import Frontier
 from confide.errors import JournalUnavailable
@@ -126,6 +126,15 @@ class Sequencer:
         self._lock = Lock()
         self._unsettled: _Unsettled | None = None
         self._floor = 0  # as in ``models.Checkpoint``, where this process knows more than is written there
+
+    @property
+    def key(self) -> PublicKey:
+        """The log's public key, which whoever checks the journal needs.
+
+        Raises:
+            KeyUnavailable: The log's signing key cannot be had.
+        """
+        return self._signer().public
 
     def seal(self, now: datetime) -> int:
         """Give every committed entry its place, sign, and publish.

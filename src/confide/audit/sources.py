@@ -14,13 +14,12 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
+from confide.audit.tiles import HEIGHT, WIDTH, place
 from confide.cipher.tree import HASH_BYTES, Nodes, hash_pairs
 from confide.errors import Invalid, Unavailable, Unknown
 
 PATIENCE: Final = 10
 LARGEST_NOTE: Final = 64 * 1024
-TILE_HEIGHT: Final = 8
-TILE_WIDTH: Final = 1 << TILE_HEIGHT
 
 
 class Source(Protocol):
@@ -124,20 +123,6 @@ class _Stay(HTTPRedirectHandler):
         return None
 
 
-def name_tile(level: int, index: int, width: int) -> str:
-    """Return a tile's path, such as ``tile/1/x001/234.p/17``; a full one has no ``.p``.
-
-    Source:
-        C2SP tlog-tiles, Merkle Tree.
-    """
-    parts = [f"{index % 1000:03}"]
-    while index >= 1000:
-        index //= 1000
-        parts.append(f"x{index % 1000:03}")
-    partial = "" if width == TILE_WIDTH else f".p/{width}"
-    return f"tile/{level}/{'/'.join(reversed(parts))}{partial}"
-
-
 def read_nodes(source: Source, size: int) -> Nodes:
     """Return the hashes of the complete subtrees of a tree of *size* leaves, from a log's tiles.
 
@@ -150,16 +135,16 @@ def read_nodes(source: Source, size: int) -> Nodes:
 
     def tile(level: int, index: int) -> list[bytes]:
         if (level, index) not in held:
-            width = min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)
+            width = min(WIDTH, (size >> HEIGHT * level) - index * WIDTH)
             held[level, index] = _fetch_tile(source, level, index, width)
         return held[level, index]
 
     def nodes(level: int, index: int) -> bytes:
-        above = level // TILE_HEIGHT
-        spread = level % TILE_HEIGHT
+        above = level // HEIGHT
+        spread = level % HEIGHT
         first = index << spread
-        start = first % TILE_WIDTH
-        hashes = tile(above, first // TILE_WIDTH)[start : start + (1 << spread)]
+        start = first % WIDTH
+        hashes = tile(above, first // WIDTH)[start : start + (1 << spread)]
         if len(hashes) != 1 << spread:
             raise Unavailable("a tile of the log is shorter than its tree")
         while len(hashes) > 1:
@@ -170,9 +155,10 @@ def read_nodes(source: Source, size: int) -> Nodes:
 
 
 def _fetch_tile(source: Source, level: int, index: int, width: int) -> list[bytes]:
-    for wanted in dict.fromkeys((width, TILE_WIDTH)):  # a partial tile may have grown full since
+    for wanted in dict.fromkeys((width, WIDTH)):  # a partial tile may have grown full since
+        name = place(level, index) if wanted == WIDTH else f"{place(level, index)}.p/{wanted}"
         try:
-            data = source.fetch(name_tile(level, index, wanted), TILE_WIDTH * HASH_BYTES)
+            data = source.fetch(name, WIDTH * HASH_BYTES)
         except Unknown:
             continue
         if len(data) != wanted * HASH_BYTES:

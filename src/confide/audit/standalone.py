@@ -84,10 +84,11 @@ def join(left: bytes, right: bytes) -> bytes:
 
 def hash_leaf(line: dict[str, Any]) -> bytes:
     """The leaf of one line: the entry is written again, hashed, and joined to its id and running counts."""
-    writing = json.dumps(line["entry"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    entry = sha256(b"\x00" + writing.encode()).digest()
-    if b64decode(line["hash"]) != entry:
-        raise Wrong("its text is not what was hashed when it was written")
+    entry = b64decode(line["hash"], validate=True)
+    if "entry" in line:  # another practice's entry is told by its hash alone
+        writing = json.dumps(line["entry"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if entry != sha256(b"\x00" + writing.encode()).digest():
+            raise Wrong("its text is not what was hashed when it was written")
     numbers = (line["id"], line["of_patient"], line["of_credential"])
     return sha256(b"\x00" + entry + b"".join(n.to_bytes(8, "big") for n in numbers)).digest()
 
@@ -97,13 +98,20 @@ def check_line(line: dict[str, Any], size: int, seen: dict[Any, int], start: int
     try:
         if line["position"] != size:
             raise Wrong(f"it says position {line['position']}: an entry is missing, added or moved")
-        leaf, entry = hash_leaf(line), line["entry"]
+        leaf, entry = hash_leaf(line), line.get("entry")
+        if entry is None:
+            seen[()] = seen.get((), 0) + 1
+            return leaf
         about = (entry["practice"], entry["patient"]) if entry["patient"] else None
-        for what, key in (("of_patient", about), ("of_credential", entry["credential"])):
-            before = seen.get(key, line[what] - 1 if start else 0)
-            if line[what] != (before + 1 if key else 0) or (key and before < 0):
-                raise Wrong(f"{what} is {line[what]} and does not follow: one is missing, added or moved")
-            seen[key] = line[what] if key else 0
+        for what, key, gaps in (
+            ("of_patient", about, False),
+            ("of_credential", entry["credential"], () in seen),
+        ):
+            told = line[what]
+            least = seen.get(key, told - 1 if start or gaps else 0) + 1 if key else 0
+            if told < max(least, bool(key)) or (told > least and not (gaps and key)):
+                raise Wrong(f"{what} is {told} and does not follow: an entry is missing, added or moved")
+            seen[key] = told if key else 0
     except (LookupError, TypeError, ValueError, OverflowError, Wrong) as wrong:
         why = wrong if isinstance(wrong, Wrong) else "it is not an entry's line"
         raise Wrong(f"entry {size} (id {line.get('id')}): {why}") from None
@@ -137,7 +145,19 @@ def check_export(first: dict[str, Any], lines: Iterable[dict[str, Any]], kept: l
         raise Wrong(f"entry {size}: cut off here, or added; the largest checkpoint is of {longest} entries")
     if keys[1].keys() - signers:
         raise Wrong("a witness whose key was given has cosigned none of the checkpoints")
-    return f"{size - start} entries are as they were sealed, from {start} to {size - 1}"
+    hidden = f" ({seen[()]} of other practices by their hashes)" if () in seen else ""
+    return f"{size - start} entries are as they were sealed, from {start} to {size - 1}{hidden}"
+
+
+def check_file(export: Path, notes: list[str], keys: tuple[Keys, Keys]) -> str:
+    """Check one file, with checkpoints that were kept elsewhere."""
+    try:
+        kept = [open_note(note, *keys) for note in notes]
+        with export.open(encoding="utf-8") as file:
+            lines = map(json.loads, file)
+            return check_export(next(lines), lines, kept, keys)
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, StopIteration) as wrong:
+        raise Wrong(f"a file cannot be read ({type(wrong).__name__})") from None
 
 
 def main() -> None:
@@ -148,18 +168,14 @@ def main() -> None:
     parser.add_argument("--witness-key", action="append", default=[])
     parser.add_argument("--checkpoint", type=Path, help="what a witness kept: one checkpoint, or several")
     args = parser.parse_args()
+    keys = read_keys(args.log_key, 1), read_keys(args.witness_key, 4)
+    notes = re.findall(NOTE, args.checkpoint.read_text("utf-8")) if args.checkpoint else []
+    if args.checkpoint and not notes:
+        sys.exit("WRONG: the witness's file holds no checkpoint")
     try:
-        keys = read_keys(args.log_key, 1), read_keys(args.witness_key, 4)
-        notes = re.findall(NOTE, args.checkpoint.read_text("utf-8")) if args.checkpoint else []
-        if args.checkpoint and not notes:
-            raise Wrong("the witness's file holds no checkpoint")
-        kept = [open_note(note, *keys) for note in notes]
-        with args.export.open(encoding="utf-8") as file:
-            lines = map(json.loads, file)
-            sys.stdout.write(f"{check_export(next(lines), lines, kept, keys)}\n")
-    except (Wrong, OSError, LookupError, TypeError, ValueError, AttributeError, StopIteration) as wrong:
-        what = wrong if isinstance(wrong, Wrong) else f"a file cannot be read ({type(wrong).__name__})"
-        sys.exit(f"WRONG: {what}")
+        sys.stdout.write(f"{check_file(args.export, notes, keys)}\n")
+    except Wrong as wrong:
+        sys.exit(f"WRONG: {wrong}")
 
 
 if __name__ == "__main__":

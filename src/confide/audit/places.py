@@ -1,0 +1,138 @@
+"""Entries in the order of the tree, read from the database some at a time, as they stand there."""
+
+from __future__ import annotations
+
+import json
+import struct
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confide.audit.journal import Line, format_canonical, hash_leaf, line_of
+from confide.audit.models import Checkpoint, Cosignature, JournalEntry, Leaf
+from confide.audit.publication import hash_leaf as hash_place
+from confide.errors import Damaged
+
+AT_ONCE: Final = 900
+"""Rows of one question; SQLite takes no more parameters than about a thousand everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A place in the tree, with the entry that has it.
+
+    Attributes:
+        position: Counted from 0.
+        id: The entry's.
+        of_patient: As in ``models.Leaf``.
+        of_credential: As in ``models.Leaf``.
+        line: The entry; None if it is not there, or cannot be read as one.
+    """
+
+    position: int
+    id: int
+    of_patient: int
+    of_credential: int
+    line: Line | None
+
+    @property
+    def sound(self) -> bool:
+        """Is the entry as it was when its hash was written?"""
+        return self.line is not None and hash_leaf(self.line.entry) == self.line.leaf
+
+    def hash(self) -> bytes | None:
+        """Return the leaf's hash, 32 bytes; None where there is no entry, or its numbers are none."""
+        if self.line is None:
+            return None
+        try:
+            return hash_place(self.line.leaf, self.id, self.of_patient, self.of_credential)
+        except (struct.error, TypeError):
+            return None
+
+    def require(self) -> Line:
+        """Return the entry.
+
+        Raises:
+            Damaged: It is not there, or cannot be read as one.
+        """
+        if self.line is None:
+            raise Damaged(
+                f"entry {self.position} (id {self.id}) of the journal is not there as it was written"
+            )
+        return self.line
+
+    def write(self, *, whole: bool) -> dict[str, Any]:
+        """Return what an export says of it, with the entry itself or only its hash.
+
+        Raises:
+            Damaged: There is no entry.
+        """
+        line = self.require()
+        told = {
+            "position": self.position,
+            "id": self.id,
+            "of_patient": self.of_patient,
+            "of_credential": self.of_credential,
+            "hash": b64encode(line.leaf).decode(),
+        }
+        return told | {"entry": json.loads(format_canonical(line.entry))} if whole else told
+
+
+def read(start: int, end: int) -> Iterator[Placed]:
+    """Return the places from *start* up to but without *end*, in order; a missing one is left out."""
+    while start < end:
+        some = list(
+            _join(Leaf.objects.filter(position__gte=start, position__lt=end).order_by("position")[:AT_ONCE])
+        )
+        yield from some
+        if len(some) < AT_ONCE:
+            return
+        start = some[-1].position + 1
+
+
+def read_about(practice: str, patient: str, end: int) -> Iterator[Placed]:
+    """Return the places of all entries about a patient, in the order of the tree."""
+    ids = list(
+        JournalEntry.objects.filter(practice=practice, patient=patient)
+        .order_by("id")
+        .values_list("id", flat=True)
+    )
+    found = [
+        placed
+        for first in range(0, len(ids), AT_ONCE)
+        for placed in _join(Leaf.objects.filter(entry__in=ids[first : first + AT_ONCE], position__lt=end))
+    ]
+    yield from sorted(found, key=lambda placed: placed.position)
+
+
+def find(ids: Iterable[int]) -> dict[int, Placed]:
+    """Return the places of these entries, by id."""
+    wanted = list(ids)
+    return {
+        placed.id: placed
+        for first in range(0, len(wanted), AT_ONCE)
+        for placed in _join(Leaf.objects.filter(entry__in=wanted[first : first + AT_ONCE]))
+    }
+
+
+def cosigned(checkpoint: Checkpoint) -> str:
+    """Return a checkpoint's note with the cosignatures that it has, the newest of each witness."""
+    lines = Cosignature.objects.filter(size=checkpoint.size).order_by("id").values_list("name", "line")
+    return checkpoint.note + "".join(dict(lines).values())
+
+
+def _join(chosen: Any) -> Iterator[Placed]:
+    places = list(chosen.values_list("position", "entry", "of_patient", "of_credential"))
+    lines = _lines([place[1] for place in places])
+    for position, id_, of_patient, of_credential in places:
+        yield Placed(position, id_, of_patient, of_credential, lines.get(id_))
+
+
+def _lines(ids: list[Any]) -> dict[Any, Line]:
+    """Return the entries that can be read; where one cannot, the others are read one by one."""
+    chosen = JournalEntry.objects.filter(pk__in=ids)
+    try:
+        return {row.pk: line_of(row) for row in chosen.iterator(AT_ONCE)}
+    except (ValueError, TypeError, AttributeError):
+        return {} if len(ids) == 1 else {key: line for id_ in ids for key, line in _lines([id_]).items()}

@@ -1,0 +1,154 @@
+"""Proofs hold for whoever has public keys only, and for nothing else than what they say."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from confide.audit import extract, places, proof, proofs, standalone
+from confide.audit.journal import Journal
+from confide.audit.models import JournalEntry
+from confide.audit.receipts import Receipt
+from confide.audit.standalone import Wrong
+from confide.errors import Damaged, Invalid, Unknown
+from confide.protect.elements import Element
+from tests.audit import made, tampering
+
+KEYS = standalone.read_keys([str(made.LOG.public)], 1), standalone.read_keys([str(made.WITNESS.public)], 4)
+PATIENT = "patient-0"
+
+
+@pytest.fixture
+def case(db, tmp_path):
+    return tampering.Case(tmp_path, 300, random.Random(4))
+
+
+def check(text):
+    lines = [json.loads(line) for line in text]
+    return proof.check(lines[0], lines[1:], KEYS)
+
+
+def claim(case, **changes):
+    told = {
+        "practice": "elm", "patient": PATIENT, "element": Element.SSN, "begin": tampering.BEGIN,
+        "end": tampering.BEGIN + timedelta(minutes=4), "credential": "session-1",
+    }  # fmt: skip
+    return proofs.Claim(**{**told, **changes})
+
+
+def closing():
+    return JournalEntry.objects.filter(patient=PATIENT).order_by("-id")[0].pk
+
+
+def test_every_entry_is_proved_to_be_in_the_tree(case):
+    ids = list(JournalEntry.objects.values_list("pk", flat=True))
+    assert check(proofs.prove_entries(ids, case.tiles)) == "300 in the tree of 300 entries"
+    assert check(proofs.prove_entries(ids[:3], case.tiles)).startswith("3 in the tree of ")
+
+
+def test_a_proof_for_another_entry_or_place_does_not_hold(case):
+    text = list(proofs.prove_entries([5, 9], case.tiles))
+    first, one, two = map(json.loads, text)
+    for change in (
+        {"proof": two["proof"]}, {"position": 5}, {"id": 6}, {"of_patient": 9}, {"proof": one["proof"][:-1]},
+        {"proof": [*one["proof"], one["proof"][0]]}, {"entry": two["entry"]}, {"position": 400},
+    ):  # fmt: skip
+        with pytest.raises(Wrong):
+            proof.check(first, [{**one, **change}], KEYS)
+    with pytest.raises(Wrong, match="no proof"):
+        proof.check(first, [], KEYS)
+
+
+def test_what_was_not_shown_is_proved_not_to_have_been(case):
+    """The fixture shows an SSN of patient-0 to the sessions 0, 2 and the one without a name."""
+    shown = {row.credential for row in JournalEntry.objects.filter(patient=PATIENT) if "ssn" in row.elements}
+    assert "session-0" in shown
+    assert "session-1" not in shown
+    assert check(proofs.prove_absence(claim(case), closing(), case.tiles)).startswith("it was not shown")
+    with pytest.raises(Wrong, match="it was shown"):
+        check(proofs.prove_absence(claim(case, credential="session-0"), closing(), case.tiles))
+    with pytest.raises(Wrong, match="it was shown"):
+        check(proofs.prove_absence(claim(case, credential=""), closing(), case.tiles))
+    early = claim(case, credential="", end=tampering.BEGIN)
+    assert check(proofs.prove_absence(early, closing(), case.tiles)).startswith("it was not shown")
+
+
+@pytest.mark.parametrize("hidden", [0, 3, -1])
+def test_a_proof_of_absence_that_leaves_an_entry_out_does_not_hold(case, hidden):
+    lines = [json.loads(line) for line in proofs.prove_absence(claim(case), closing(), case.tiles)]
+    entries = lines[1:]
+    del entries[hidden]
+    late = {"to": "2026-03-02T09:05:55Z"} if hidden == -1 else {}
+    with pytest.raises(Wrong):
+        proof.check({**lines[0], **late}, entries, KEYS)
+
+
+def test_the_window_ends_before_the_entry_that_closes_it(case):
+    with pytest.raises(Invalid, match="window"):
+        list(proofs.prove_absence(claim(case, end=case.now), closing(), case.tiles))
+    other = JournalEntry.objects.exclude(patient=PATIENT)[0].pk
+    with pytest.raises(Unknown):
+        list(proofs.prove_absence(claim(case), other, case.tiles))
+
+
+def test_a_receipt_names_entries_that_are_there_as_they_were(case):
+    rows = list(JournalEntry.objects.order_by("id")[10:14])
+    receipt = Receipt.of([(row.pk, bytes(row.leaf)) for row in rows])
+    assert [each.id for each in proofs.check_receipt(str(receipt))] == [row.pk for row in rows]
+    other = Receipt.of([(row.pk + 1, bytes(row.leaf)) for row in rows])
+    for wrong in (str(other), str(Receipt.of([(10**6, bytes(32))]))):
+        with pytest.raises(Damaged):
+            proofs.check_receipt(wrong)
+    with pytest.raises(Invalid):
+        proofs.check_receipt("12-40")
+
+
+def test_an_entry_that_is_not_sealed_has_no_proof(case):
+    (id_,) = Journal().append([tampering.entry(301, random.Random(1))])
+    with pytest.raises(Unknown):
+        list(proofs.prove_entries([id_], case.tiles))
+    with pytest.raises(Damaged, match="not in the tree"):
+        proofs.check_receipt(str(Receipt.of([(id_, bytes(JournalEntry.objects.get(pk=id_).leaf))])))
+
+
+def test_exports_hold_whole_and_in_part(case, tmp_path):
+    path = tmp_path / "export"
+    for since in (None, tampering.BEGIN, tampering.BEGIN + timedelta(seconds=200)):
+        path.write_text("".join(extract.extract("elm", since)))
+        lines = list(map(json.loads, path.read_text().splitlines()))
+        assert standalone.check_file(path, [], KEYS).endswith(" to 299")
+        start = lines[0]["start"]
+        assert (start > 0) == (since is not None and since > tampering.BEGIN)
+        assert sum("position" in line for line in lines) == 300 - start
+    oak = "".join(extract.extract("oak", None))
+    assert '"entry"' not in oak
+    path.write_text(oak)
+    assert "(300 of other practices" in standalone.check_file(path, [], KEYS)
+
+
+def test_both_files_run_where_there_is_no_confide(case, tmp_path):
+    for module in (standalone, proof):
+        shutil.copy(module.__file__, tmp_path)
+    (tmp_path / "journal").with_name("proof.ndjson").write_text(
+        "".join(proofs.prove_absence(claim(case), closing(), case.tiles))
+    )
+    hidden = "import sys; sys.modules['confide'] = None; sys.path.insert(0, '.'); import runpy; "
+    hidden += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", hidden, "proof.py", "proof.ndjson", "--log-key", str(made.LOG.public),
+         "--witness-key", str(made.WITNESS.public)],
+        capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("it was not shown")
+
+
+def test_an_entry_that_cannot_be_read_is_not_exported(case):
+    tampering.drop_triggers()
+    JournalEntry.objects.filter(pk=places.find([7])[7].id).delete()
+    with pytest.raises(Damaged, match="entry 6 "):
+        list(extract.extract("elm", None))

@@ -1,0 +1,54 @@
+"""`confide journal` and `confide witness` on an installation, from the first entry to a proof elsewhere."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.office import Office
+from tests.cli.program import Confide
+
+
+def test_a_journal_is_checked_exported_and_proved(installed: Confide) -> None:
+    office = Office(installed)
+    folder = installed.folder
+    log = office("journal", "key").strip()
+    assert log.startswith("confide.local/journal+")
+    office("witness", "init", "--state", folder / "w", "--name", "w.example/1")
+    witness = office("witness", "key", "--state", folder / "w").strip()
+    watch = ("witness", "run", "--once", "--state", folder / "w", "--log-key", log,
+             "--log", installed.data / "journal")  # fmt: skip
+    assert "cosigned" in office(*watch)
+    kept = ("--witness-checkpoint", folder / "w" / "history", "--witness-key", witness)
+    assert "agree with what it kept" in office("journal", "verify", *kept[:2])
+
+    # An export, checked by the one file, and by the command, without database or keyring.
+    office("journal", "export", folder / "j", by="desk", exits=1)
+    office("journal", "export", folder / "j", by="plindgren")
+    office(*watch)
+    assert "as they were sealed" in office("journal", "verify", folder / "j", "--log-key", log, *kept)
+    assert "another name" in office("journal", "export", folder / "j", by="plindgren", exits=2)
+    (folder / "j").write_text((folder / "j").read_text().replace('"person"', '"client"', 1))
+    assert "entry" in office("journal", "verify", folder / "j", "--log-key", log, *kept, exits=1)
+
+    # Proofs, each of which is an entry itself.
+    patient = "0b0f7ad8-5a5e-4a3a-9b2c-111111111111"
+    office(
+        "journal", "prove", "absence", "--patient", patient, "--element", "ssn", "--out", folder / "p",
+        by="plindgren",
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (folder / "p").read_text().splitlines()]
+    assert [line["entry"]["action"] for line in lines[1:]] == ["journal-read"]
+    office("journal", "prove", "inclusion", lines[1]["id"], "--out", folder / "q", by="plindgren")
+    assert json.loads((folder / "q").read_text().splitlines()[1])["entry"] == lines[1]["entry"]
+    assert "one of" in office(
+        "journal", "prove", "absence", "--patient", patient, "--element", "shoes", "--out", folder / "r",
+        by="plindgren", exits=2,
+    )  # fmt: skip
+
+    # Somebody with the database, its triggers dropped, changes who it was; and cuts off the end.
+    drop = "DROP TRIGGER journal_refuses_update"
+    if "DATABASE_URL" in installed.databases:
+        drop = "DROP TRIGGER journal_refuses_change ON audit_journalentry"
+    office.change(drop)
+    office.change("UPDATE audit_journalentry SET actor = 'x' WHERE id = 2")
+    assert "(id 2)" in office("journal", "verify", *kept[:2], exits=1)
