@@ -18,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTED := src tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint format bench bench-large attack docs lock clean
+.PHONY: help demo test drill faults lint format bench bench-large attack docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,13 +26,18 @@ help: ## this list
 demo: .venv/demo.stamp ## a synthetic practice to look at; DEMO_PATIENTS=2000 for a larger one
 	@$(BIN)/confide demo --patients $(DEMO_PATIENTS) $(DEMO_FLAGS)
 
-# SQLite first, then whatever touches a database once more on a throw-away PostgreSQL cluster, but for the replay of ten
-# thousand sign-ins, which is long; the leak tests on a cluster of their own, for they read every byte that it wrote.
+# SQLite first, then whatever touches a database once more on a throw-away PostgreSQL cluster; the leak tests on a
+# cluster of their own, for they read every byte that it wrote.
 test: .venv/dev.stamp ## all tests, on SQLite and on PostgreSQL; PYTEST="-k name" narrows them
 	$(BIN)/python -m pytest $(SHARED_OUT) $(PYTEST)
-	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest $(SHARED_OUT) -m database --ignore tests/leaks \
-		--ignore tests/server/test_stuffing.py $(PYTEST)
+	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest $(SHARED_OUT) -m database --ignore tests/leaks $(PYTEST)
 	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest tests/leaks $(PYTEST)
+
+# tests/scale.py: the same tests, with as many tries, kills and rows as were promised.
+drill: export CONFIDE_WHOLE_DRILLS = 1
+drill: .venv/dev.stamp ## the long drills whole: ten thousand stolen passwords, twenty kills, a quarter million rows on Spark
+	$(BIN)/python -m pytest -v -s tests/server/test_stuffing.py tests/faults/test_killed_imports.py \
+		tests/faults/test_killed_server.py tests/spark $(PYTEST)
 
 faults: .venv/dev.stamp ## only the tests that kill, fill and break things, with their output
 	$(BIN)/python -m pytest -v -s tests/faults tests/leaks $(PYTEST)

@@ -24,7 +24,6 @@ TESTS = Path(__file__).parent
 WHOLE_SYSTEM = ("journeys", "leaks", "faults")
 # Files that take longest begin first, so that neither core waits for the other at the end.
 LONGEST = (
-    "server/test_stuffing.py",
     "server/test_stolen_session.py",
     "server/test_reach.py",
     "server/test_openapi.py",

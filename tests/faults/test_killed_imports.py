@@ -21,11 +21,12 @@ import pytest
 from confide.fhir import json
 from tests.leaks.planting import KEPT
 from tests.leaks.premises import Premises, empty_databases, kill
+from tests.scale import scale
 
-KILLS = 20
-BY_COMMAND = 5  # of them, on the real command with its workers; the others on a child that starts faster
-BUNDLES = 20
-LONGEST = 0.4  # seconds of work before it is killed
+KILLS = scale(20, 8)
+BY_COMMAND = KILLS // 4  # on the real command with its workers; the others on a child that starts faster
+BUNDLES = scale(20, 12)
+LONGEST = 0.1  # seconds of work after what was waited for, before it is killed
 SOURCE = "other-ehr"
 ALL_KEYS = "SELECT DISTINCT subject FROM vault_data_key"
 
@@ -64,6 +65,7 @@ def python(premises: Premises, program: str, *arguments: str) -> subprocess.Pope
 
 def check(premises: Premises, sizes: Counter[int]) -> int:
     """Whole bundles only, a journal entry for each row and a row for each entry, a key for each seal."""
+    premises.settle()
     rows = premises.rows("SELECT id, version, patients, subject, seal, body, updated FROM records_resource")
     groups = Counter(str(row[6]) for row in rows)
     units = premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0]
@@ -94,30 +96,27 @@ def plain(id_: Any) -> str:
     return str(id_).replace("-", "")
 
 
-def test_twenty_kills(premises: Premises, inbox: dict[str, int]) -> None:
+def test_many_kills(premises: Premises, inbox: dict[str, int]) -> None:
     folder = str(Path(next(iter(inbox))).parent)
     sizes = Counter(inbox.values())
     dice = random.Random()
     acknowledged: dict[str, int] = {}
     moments = Counter[str]()
-    longest = LONGEST
     driver = python(premises, "driver.py", SOURCE, folder)
     after = check(premises, sizes)
     for n in range(KILLS):
         before = after
         said = {}
         if n % (KILLS // BY_COMMAND):
-            said = _kill_child(driver, dice.uniform(0, longest))
+            said = _kill_child(driver, n % 2, dice.uniform(0, LONGEST))
             acknowledged |= said
         else:
-            _kill_command(premises, folder, dice.uniform(0, LONGEST))
+            _kill_command(premises, folder, bool(n % 8), dice.uniform(0, LONGEST))
         after = check(premises, sizes)
         assert after >= before + len(said), "what was acknowledged is not there"
-        # A fast machine is killed sooner, a slow one later, so that the kills fall all over the import.
-        longest *= 0.5 if after * KILLS > (n + 1) * len(inbox) else 1.4
         moments["all" if after == len(inbox) else "some" if after else "none"] += 1
     driver.communicate()
-    # If nothing was left to interrupt for most of them, the kills missed.
+    # If nothing was left to interrupt for most of them, the kills missed. Each second one waits for a bundle.
     assert moments["some"] >= KILLS / 4, moments
     printed = premises.run("import", folder, "--source", SOURCE)
     done = check(premises, sizes)
@@ -126,38 +125,46 @@ def test_twenty_kills(premises: Premises, inbox: dict[str, int]) -> None:
         assert created == inbox[str(Path(folder) / path)]
 
 
-def _kill_child(driver: subprocess.Popen[bytes], seconds: float) -> dict[str, int]:
-    """Let the driver's child begin, kill it some time later, and return what it had acknowledged."""
+def _kill_child(driver: subprocess.Popen[bytes], bundles: int, seconds: float) -> dict[str, int]:
+    """Kill the driver's child some time after it has acknowledged *bundles*; return what it had by then.
+
+    A slow machine takes longer for a bundle, so that the kills fall all over the import on every one.
+    """
     assert driver.stdin is not None
     assert driver.stdout is not None
     driver.stdin.write(b"go\n")
     driver.stdin.flush()
     child = int(driver.stdout.readline())
+    said: dict[str, int] = {}
+    line: list[str] = []
+
+    def listen() -> bool:
+        """Whether it acknowledged another one."""
+        line[:] = driver.stdout.readline().decode().split()
+        assert line, "the driver stopped"
+        if len(line) == 2:
+            said[line[0]] = int(line[1])
+        return len(line) == 2
+
+    while len(said) < bundles and listen():
+        pass
     time.sleep(seconds)
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
-    said = {}
-    while (line := driver.stdout.readline().decode().split()) != ["gone"]:
-        assert line, "the driver stopped"
-        if line != ["end"]:
-            said[line[0]] = int(line[1])
+    while line != ["gone"]:
+        listen()
     return said
 
 
-def _kill_command(premises: Premises, folder: str, seconds: float) -> None:
-    """Kill the command and its workers some time after the first of them began to write."""
+def _kill_command(premises: Premises, folder: str, written: bool, seconds: float) -> None:
+    """Kill the command and its workers as they start, or some time after one has *written* a bundle."""
     begun = premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0]
     process = premises.start("import", folder, "--source", SOURCE)
-    deadline = time.monotonic() + 20
-    # Sometimes before anything is written, sometimes after the first bundles.
-    if seconds > LONGEST / 4:
-        while process.poll() is None and time.monotonic() < deadline:
-            if premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0] > begun:
-                break
-            time.sleep(0.02)
-    else:
-        time.sleep(2 * seconds)
-    time.sleep(seconds / 2)
+    while written and process.poll() is None:
+        if premises.rows("SELECT COUNT(*) FROM records_imported_unit")[0][0] > begun:
+            break
+        time.sleep(0.02)
+    time.sleep(seconds)
     kill(process)
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from confide.errors import Invalid, Misconfigured, Unavailable
 from confide.protect.files.place import Place, write_whole
+
+NOBODY = 65534
 
 
 def started(path, **options) -> Place:
@@ -78,12 +83,28 @@ def test_a_file_that_came_meanwhile_stays(tmp_path) -> None:
     assert (tmp_path / "out").read_bytes() == b"half"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="not for root: it writes everywhere")
-def test_a_folder_that_cannot_be_written(tmp_path) -> None:
-    tmp_path.chmod(0o500)
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Root writes everywhere, so that it is somebody else meanwhile."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A folder that can be read and not written; not below the tests' own, which others may not enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        yield Path(folder)
+
+
+def test_a_folder_that_cannot_be_written(closed, nobody) -> None:
     with pytest.raises(Misconfigured, match="cannot be written"):
-        Place(tmp_path / "out").open()
-    tmp_path.chmod(0o700)
+        Place(closed / "out").open()
 
 
 def test_a_full_disk_is_told(tmp_path) -> None:

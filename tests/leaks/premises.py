@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
@@ -234,17 +234,40 @@ class Premises:
         with psycopg.connect(url) as connection:
             return connection.execute(statement.encode()).fetchall()
 
+    def settle(self) -> None:
+        """Wait until the databases notice that those who used them are gone: a commit may be under way."""
+        others = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        deadline = time.monotonic() + 30
+        while self.databases and (self.rows(others) or self.rows(others, keys=True)):
+            assert time.monotonic() < deadline, "somebody is still connected"
+            time.sleep(0.01)
+
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 a process that we started, and its children."""
+    """kill -9 a process that we started, and its children; return when none of them does anything more."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGSTOP)  # it starts no other while we look
     below = children(process.pid)
     process.kill()
     for child in below:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
     process.wait(30)
+    deadline = time.monotonic() + 30
+    while any(map(alive, below)):
+        assert time.monotonic() < deadline, "a process outlives kill -9"
+        time.sleep(0.01)
+
+
+def alive(process: int) -> bool:
+    """Whether a process that was killed may still do something: what it was writing, for one."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
 
 
 def children(parent: int) -> list[int]:

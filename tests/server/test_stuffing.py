@@ -1,4 +1,7 @@
-"""Ten thousand stolen pairs are tried from a few addresses while people of the clinic come to work."""
+"""Stolen pairs are tried from a few addresses while people of the clinic come to work.
+
+Ten thousand of them in `make drill`, the first five hundred in the suite: what stops them is there by then.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ from confide.access.attempts import Outcome
 from confide.access.entrances import Attempt, Device, Session
 from confide.access.models import Account
 from confide.audit.models import JournalEntry
+from tests.scale import scale
 from tests.server import factored
 from tests.server.crowd import Clock, Page, everything_stored, follow, hash_cheaply, hire, proof_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
-TRIES, VALID = 10_000, 100
+TRIES = scale(10_000, 500)
+VALID = scale(100, 10)
+ARRIVALS = 10  # of each of the honest
 ATTACKERS = ("203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
 CLINIC = "198.51.100.20"
 OWN = "four otters in the lamplight"
@@ -71,7 +77,7 @@ class Stuffer:
 
 
 def stolen(practice) -> list[tuple[str, str]]:
-    """Ten thousand pairs, each hundredth of them good here."""
+    """Pairs; one in a hundred is good here, or in fifty."""
     pairs = [(f"stuffed{n}@elsewhere.example", f"canary-password-{n}") for n in range(TRIES)]
     hire(practice, dict(pairs[:: TRIES // VALID]))
     shift = TRIES // VALID // 2
@@ -79,7 +85,7 @@ def stolen(practice) -> list[tuple[str, str]]:
 
 
 @pytest.mark.asvs("6.1.1", "6.3.1")
-def test_ten_thousand_tries_within_the_hour(practice, clock, capfd):
+def test_stolen_pairs_come_by_the_thousand(practice, clock, capfd):
     pairs = stolen(practice)
     hire(practice, {"known": OWN, "new": OWN}, enrolled=True)
     known = Page(CLINIC)
@@ -92,8 +98,9 @@ def test_ten_thousand_tries_within_the_hour(practice, clock, capfd):
     )
     stuffer = Stuffer(clock)
     arrivals = 0
-    for begin in range(0, TRIES, 1000):
-        stuffer.run(pairs[begin : begin + 1000], 0.36)
+    at_once = TRIES // ARRIVALS
+    for begin in range(0, TRIES, at_once):
+        stuffer.run(pairs[begin : begin + at_once], 0.36)
         for page in (known, inside):
             page.leave()
             assert page.send("known", OWN).status_code == 302, "a known device never waits for what others do"

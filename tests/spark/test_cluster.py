@@ -21,6 +21,7 @@ from confide.errors import Invalid, KeyUnavailable, Misconfigured
 from confide.protect.kms import keyfile
 from confide.spark import ColumnKeyring, ColumnRule, FileKms, FileKmsAddress, protect, reveal
 from tests.leaks.canaries import Garden, files
+from tests.scale import scale
 from tests.spark.gate import Gate
 from tools import spark
 
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 PASSPHRASE = "correct horse battery staple"
 VARIABLE = "CONFIDE_SPARK_PASSPHRASE"
-ROWS = 240_000
+ROWS = scale(240_000, 48_000)
 PARTITIONS = 24
 BATCH = 1000
 COLUMNS = {"ssn": "ssn", "name": "name"}

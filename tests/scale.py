@@ -1,0 +1,12 @@
+"""How much a long drill does: a short version in the suite, the whole of it in ``make drill``."""
+
+from __future__ import annotations
+
+import os
+
+WHOLE = bool(os.environ.get("CONFIDE_WHOLE_DRILLS"))
+
+
+def scale(whole: int, short: int) -> int:
+    """Return how many there are in this run."""
+    return whole if WHOLE else short
