@@ -35,7 +35,7 @@ test: .venv/dev.stamp ## all tests, on SQLite and on PostgreSQL; PYTEST="-k name
 
 # tests/scale.py: the same tests, with as many tries, kills and rows as were promised.
 drill: export CONFIDE_WHOLE_DRILLS = 1
-drill: .venv/dev.stamp ## the long drills whole: ten thousand stolen passwords, twenty kills, a quarter million rows on Spark
+drill: .venv/dev.stamp ## the long drills whole: ten thousand stolen passwords, five hundred kills, a quarter million rows on Spark
 	$(BIN)/python -m pytest -v -s tests/server/test_stuffing.py tests/faults/test_killed_imports.py \
 		tests/faults/test_killed_server.py tests/spark $(PYTEST)
 
