@@ -113,7 +113,7 @@ def test_only_our_errors_come_out_of_the_library() -> None:
     foreign = [
         f"{module.place}:{call.lineno} raises {name}"
         for module in modules()
-        if module.layer in {"cipher", "fhir", "protect", "access", "audit", "vault", "records"}
+        if module.layer in {"cipher", "fhir", "protect", "access", "audit", "vault", "records", "incidents"}
         and module.name not in {"confide.audit.standalone", "confide.audit.proof"}
         for call in raised(module)
         if (name := getattr(call.func, "id", None) or getattr(call.func, "attr", ""))

@@ -11,6 +11,7 @@ from typing import NoReturn
 from confide import errors
 from confide.cli import (
     client,
+    clocks,
     demo,
     destination,
     doctor,
@@ -45,6 +46,7 @@ COMMANDS = (
     downtime,
     trace,
     journal,
+    clocks,
     keyring,
     inspect,
     protect,

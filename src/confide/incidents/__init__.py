@@ -1,0 +1,1 @@
+"""A breach: which duties it makes, and until when."""
