@@ -20,7 +20,7 @@ from tests.server.walk import Reading, addresses, crawl
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 TEMPLATES = sorted((Path(confide.server.__file__).parent / "templates").rglob("*.html"))
 # Here no form's token is asked for, because no cookie counts: a token in a header does, or an assertion.
-FOR_PROGRAMS = {"fhir", "vault", "oauth"}
+FOR_PROGRAMS = {"fhir", "vault", "oauth", "journal"}
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -32,7 +32,7 @@ def surgery(system: Any) -> Any:
 def parts(surgery: Any) -> dict[str, str]:
     return {
         "patient": surgery.patient, "kind": "Patient", "id_": surgery.patient, "version": "1",
-        "issuer": "none",
+        "issuer": "none", "tile": "0/000",
     }  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def check(path: str, answer: Any) -> None:
     assert answer["Cache-Control"] == "no-store", path
     if answer.content:
         assert re.fullmatch(
-            r"(text/html; charset=utf-8|application/(fhir\+)?json.*)", answer["Content-Type"]
+            r"(text/(html|plain); charset=utf-8|application/((fhir\+)?json|octet-stream).*)",
+            answer["Content-Type"],
         ), path
 
 

@@ -45,16 +45,23 @@ def tell_syslog(address: str | tuple[str, int], text: str, priority: int) -> boo
         priority: A level of `logging`.
     """
     try:
-        handler = SysLogHandler(address, SysLogHandler.LOG_AUTHPRIV)
+        handler = _Loud(address, SysLogHandler.LOG_AUTHPRIV)
         try:
             handler.ident = "confide: "
-            handler.raiseExceptions = False  # type: ignore[attr-defined]
             handler.emit(logging.LogRecord("confide", priority, "", 0, text, None, None))
         finally:
             handler.close()
     except OSError:
         return False
     return True
+
+
+class _Loud(SysLogHandler):
+    """Says when a line was not taken, instead of writing about it on standard error."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own name
+        """Let the error out that emit has caught."""
+        raise  # noqa: PLE0704 - it is called while that error is handled
 
 
 @dataclass(frozen=True, slots=True)

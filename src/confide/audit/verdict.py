@@ -16,6 +16,7 @@ from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q
 
 from confide.audit import extract
+from confide.audit.cosignatures import silent
 from confide.audit.models import Checkpoint, Cosignature, JournalEntry, Leaf, Tally
 from confide.audit.notes import Head, PublicKey, Signature, open_note, parse_note
 from confide.audit.tiles import Tiles
@@ -27,10 +28,6 @@ LATE: Final = timedelta(minutes=1)
 
 MOMENT: Final = 2.0
 """Seconds in which a running server seals what was committed just now."""
-
-
-UNCOSIGNED: Final = timedelta(minutes=10)
-"""After how long without a cosignature a witness that is named counts as silent."""
 
 _MOST: Final = 1000
 _BETWEEN: Final = 0.1  # seconds
@@ -132,26 +129,8 @@ def _check_cosignatures(verdict: Verdict, witnesses: Sequence[PublicKey], now: d
         except (Invalid, ProofBroken) as problem:
             verdict.add(where, str(problem))
     verdict.cosigned = max(heard.values(), default=0)
-    for key in witnesses:
-        if silent := silence(key, now):
-            verdict.add(f"witness {key.name}", silent)
-
-
-def silence(key: PublicKey, now: datetime) -> str:
-    """Say so if a witness has not cosigned for ten minutes although there is something to cosign.
-
-    Args:
-        key: The witness's.
-        now: Aware UTC.
-    """
-    if not Checkpoint.objects.filter(at__lt=now - UNCOSIGNED).exists():
-        return ""
-    last = Cosignature.objects.filter(name=key.name).order_by("-at").values_list("at", flat=True).first()
-    if last is None:
-        return "it has never cosigned"
-    if now - last < UNCOSIGNED:
-        return ""
-    return f"it has cosigned nothing for {int((now - last).total_seconds() // 60)} minutes"
+    for name, what in silent(witnesses, now).items():
+        verdict.add(f"witness {name}", what)
 
 
 def _check_waiting(verdict: Verdict, now: datetime, patience: float) -> None:

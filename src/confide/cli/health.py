@@ -6,13 +6,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from confide.cli import installation, show
-from confide.cli.show import Mark
+from confide.cli import installation, sealing, show
+from confide.cli.finding import Finding, note, ok, wrong
 from confide.errors import ConfideError
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ YEARS: Final = range(2025, 2100)
 LEAST_SPACE: Final = 200 * 2**20
 LITTLE_SPACE: Final = 2 * 2**30
 SKEW: Final = timedelta(seconds=5)
-LATE: Final = timedelta(seconds=60)
 OLDEST_POSTGRES: Final = 15
 GUARDED: Final = ("journal", "leaf", "checkpoint", "cosignature")
 TRIGGERS: Final = {
@@ -32,37 +30,6 @@ TRIGGERS: Final = {
     "postgresql": {f"{each}_refuses_{what}" for each in GUARDED for what in ("change", "truncate")},
 }
 NAMES: Final = {"default": "records", "keys": "key store"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        mark: ``ok``, ``note`` (works, but look at it) or ``wrong``.
-        text: What was found; never a value.
-        advice: What to do.
-    """
-
-    mark: Mark
-    what: str
-    text: str
-    advice: str = ""
-
-
-def ok(what: str, text: str) -> Finding:
-    """As it should be."""
-    return Finding("ok", what, text)
-
-
-def note(what: str, text: str, advice: str = "") -> Finding:
-    """Works, but look at it."""
-    return Finding("note", what, text, advice)
-
-
-def wrong(what: str, text: str, advice: str = "") -> Finding:
-    """Must be mended."""
-    return Finding("wrong", what, text, advice)
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -195,7 +162,8 @@ def databases(config: Config) -> Iterator[Finding]:
     if not any(wanted.values()):
         yield from _triggers(connections["default"])
         yield from _last_entry(connections["default"])
-        yield from _sealed(config)
+        yield from sealing.sealed(config)
+        yield from sealing.witnessed(config)
         yield from _practices(config)
         yield from _programs()
 
@@ -268,43 +236,6 @@ def _triggers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             "a trigger that protects it is missing or off",
             "somebody removed it: treat this as an incident",
         )
-
-
-def _sealed(config: Config) -> Iterator[Finding]:
-    """Is the tree over the journal up to date, signed and published?"""
-    from confide.audit.sequencer import Sequencer
-    from confide.audit.tiles import Tiles
-
-    tiles = Tiles(config.journal)
-    waiting = Sequencer.waiting()
-    late = waiting.since is not None and datetime.now(UTC) - waiting.since > LATE
-    if late:
-        text = (
-            f"{show.many(waiting.entries, 'entry', 'entries')} wait for a place in the tree, the oldest since"
-        )
-        yield wrong(
-            "journal",
-            f"{text} {waiting.since:%Y-%m-%d %H:%M:%S} UTC",
-            "confide serve seals them; see its log for why it does not",
-        )
-    else:
-        yield ok(
-            "journal", f"{show.many(waiting.sealed, 'entry', 'entries')} sealed, {waiting.entries:,} waiting"
-        )
-    try:
-        head = tiles.head()
-    except ConfideError as problem:
-        yield wrong("journal", str(problem))
-        return
-    published = head.size if head else 0
-    if published > waiting.sealed:
-        yield wrong(
-            "journal",
-            f"{config.journal} has a larger tree than the database",
-            "was the database put back from a backup? see docs/operations.md",
-        )
-    elif published < waiting.sealed:
-        yield note("journal", f"{config.journal} is behind the database", "confide serve publishes there")
 
 
 def _last_entry(connection: BaseDatabaseWrapper) -> Iterator[Finding]:

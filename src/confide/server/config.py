@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from confide.audit.notes import Kind, PublicKey
-from confide.errors import Invalid, Misconfigured
+from confide.errors import Misconfigured
 from confide.server import issuers
 from confide.server.issuers import Issuer
+from confide.server.journal import options
 from confide.server.naming import Names
 
 FILE: Final = "confide.toml"
@@ -67,6 +67,7 @@ class Config:
         journal_folder: Where the tree is published; None is ``journal`` in the data folder.
         journal_readers: Networks that may fetch it.
         journal_witnesses: Public keys (vkeys) whose cosignatures are taken.
+        journal_outlets: Where checkpoints go as well, each as ``audit.outlets`` reads it.
         staff_names: How reports for patients name the staff: by name and role, or by role alone.
         passphrase: Opens a key file that has one; from the environment only.
     """
@@ -100,6 +101,7 @@ class Config:
     journal_folder: Path | None = None
     journal_readers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     journal_witnesses: tuple[str, ...] = ()
+    journal_outlets: tuple[str, ...] = ()
     staff_names: Names = Names.PERSON
     passphrase: str | None = field(default=None, repr=False)
 
@@ -192,25 +194,6 @@ def _networks(value: Any) -> tuple[str, ...]:
     return names
 
 
-def _origin(value: Any) -> str:
-    name = _text(value)
-    try:
-        PublicKey(name, Kind.NOTE, bytes(32))
-    except Invalid:
-        raise ValueError("a name without spaces and plus is wanted, such as elm.example/journal") from None
-    return name
-
-
-def _witnesses(value: Any) -> tuple[str, ...]:
-    names = _names(value)
-    try:
-        if all(PublicKey.parse(name).kind is Kind.COSIGNATURE for name in names):
-            return names
-    except Invalid:
-        pass  # said below
-    raise ValueError("public keys of witnesses are wanted, as `confide witness` shows them")
-
-
 def _level(value: Any) -> str:
     level = str(value).upper()
     if level not in LEVELS:
@@ -261,10 +244,23 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "staff_names": ("reports.staff_names", "CONFIDE_STAFF_NAMES", _one_of(Names)),
     "tls_certificate": ("tls.certificate", "CONFIDE_TLS_CERTIFICATE", _text),
     "tls_key": ("tls.key", "CONFIDE_TLS_KEY", _text),
-    "journal_origin": ("journal.origin", "CONFIDE_JOURNAL_ORIGIN", _origin),
+    "journal_origin": (
+        "journal.origin",
+        "CONFIDE_JOURNAL_ORIGIN",
+        lambda value: options.check_origin(_text(value)),
+    ),
     "journal_folder": ("journal.folder", "CONFIDE_JOURNAL_FOLDER", _text),
     "journal_readers": ("journal.readers", "CONFIDE_JOURNAL_READERS", _networks),
-    "journal_witnesses": ("journal.witnesses", "CONFIDE_JOURNAL_WITNESSES", _witnesses),
+    "journal_witnesses": (
+        "journal.witnesses",
+        "CONFIDE_JOURNAL_WITNESSES",
+        lambda value: options.check_witnesses(_names(value)),
+    ),
+    "journal_outlets": (
+        "journal.outlets",
+        "CONFIDE_JOURNAL_OUTLETS",
+        lambda value: options.check_outlets(_names(value)),
+    ),
     "tls_authorities": ("tls.authorities", "CONFIDE_TLS_AUTHORITIES", _text),
 }
 

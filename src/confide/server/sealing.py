@@ -6,16 +6,22 @@ import logging
 import time
 from typing import Final
 
+from django.conf import settings
 from django.db import connections
 
+from confide.audit import outlets
+from confide.audit.outlets import Outlet
+from confide.audit.tiles import Tiles
 from confide.errors import ConfideError
 from confide.server import apps
 from confide.server import logging as log
+from confide.wiring import utc_now
 
 PAUSE: Final = 0.5
 """Seconds between two rounds: what is committed has its place, and a signature over it, within a second."""
 
 _AFTER_FAILURE: Final = 5.0
+_BETWEEN_OUTLETS: Final = 2.0
 _QUIET: Final = 600.0  # seconds in which the same failure is not told again
 
 _log = logging.getLogger(__name__)
@@ -30,6 +36,19 @@ def run() -> None:
             _log.error("the journal is not sealed: %s", problem)
             told = (problem, time.monotonic())
         time.sleep(_AFTER_FAILURE if problem else PAUSE)
+
+
+def hand_out() -> None:
+    """Put checkpoints into the outlets until the process ends; in a thread of its own: they may be slow."""
+    places = [Outlet.parse(each) for each in settings.CONFIG.journal_outlets]
+    while places:
+        try:
+            note = Tiles(settings.CONFIG.journal).note()
+            for problem in outlets.send(places, note, settings.CONFIG.journal, utc_now()) if note else ():
+                _log.error("a checkpoint of the journal did not go out: %s", problem)
+        except (ConfideError, OSError) as problem:
+            _log.error("checkpoints of the journal do not go out: %s", log.name(problem))
+        time.sleep(_BETWEEN_OUTLETS)
 
 
 def attempt() -> str:

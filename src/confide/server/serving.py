@@ -181,6 +181,7 @@ def _start_worker(_worker: object) -> None:
     logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
     threading.Thread(target=warm, name="warm", daemon=True).start()
     threading.Thread(target=sealing.run, name="sealing", daemon=True).start()
+    threading.Thread(target=sealing.hand_out, name="outlets", daemon=True).start()
 
 
 def warm() -> None:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("fhir/R4", base),
     path("fhir/R4/", include("confide.server.fhir.urls")),
     path("vault/", include("confide.server.vault.urls")),
+    path("journal/", include("confide.server.journal.urls")),
     path("oauth/token", oauth.token),
     path(openapi.ADDRESS[1:], openapi.describe),
     path("", include("confide.server.pages.urls")),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from confide.access import glass, outsiders, standing
 from confide.access.models import Account
 from confide.access.standing import State
+from confide.audit.cosignatures import silent
+from confide.audit.notes import PublicKey
 from confide.server.apps import system
 from confide.server.pages.visitor import Visitor
 
@@ -24,6 +27,7 @@ class Calls:
         asked: How many wait for a second person.
         withheld: How many logins Confide would have stopped, and did not.
         outside: How many wait for them as the one outside a practice.
+        silent: What is wrong with the witnesses of the journal that are silent, a sentence each.
     """
 
     emergencies: int = 0
@@ -31,11 +35,12 @@ class Calls:
     asked: int = 0
     withheld: int = 0
     outside: int = 0
+    silent: tuple[str, ...] = ()
 
     @property
     def any(self) -> bool:
         """Whether there is something to say."""
-        return bool(self.emergencies or self.asked or self.withheld or self.outside)
+        return bool(self.emergencies or self.asked or self.withheld or self.outside or self.silent)
 
 
 def calls(visitor: Visitor) -> Calls:
@@ -47,15 +52,23 @@ def calls(visitor: Visitor) -> Calls:
             return Calls(outside=outside)
         asked = glass.waiting_now(now).filter(practice=practice).exclude(account=visitor.actor.id).count()
         open_ = []
+        quiet: tuple[str, ...] = ()
         if visitor.reads_journal:
             open_ = list(glass.to_review(practice).filter(begins_at__isnull=False))
+            quiet = _silent(now)
         withheld = 0
         if visitor.keeps:
             withheld = sum(1 for row in standing.holding(practice) if row.state == State.WITHHELD)
     except DatabaseError:
         return Calls()
     overdue = sum(1 for each in open_ if glass.is_overdue(each, now))
-    return Calls(len(open_), overdue, asked, withheld, outside)
+    return Calls(len(open_), overdue, asked, withheld, outside, quiet)
+
+
+def _silent(now: datetime) -> tuple[str, ...]:
+    """Which witnesses of the journal are silent; whoever reads the journal relies on them."""
+    keys = [PublicKey.parse(each) for each in settings.CONFIG.journal_witnesses]
+    return tuple(f"{name}: {what}" for name, what in silent(keys, now).items()) if keys else ()
 
 
 def _outside(visitor: Visitor, now: datetime) -> int:
