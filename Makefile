@@ -55,8 +55,9 @@ format: .venv/dev.stamp ## write the code as `make lint` wants to see it
 bench: .venv/bench.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks
 
-bench-large: .venv/bench.stamp ## the same for ten million rows: minutes, and gigabytes of disk
+bench-large: .venv/bench.stamp ## the same for ten million rows, and a journal of JOURNAL_ENTRIES=1000000: minutes, gigabytes of disk
 	$(BIN)/python -m benchmarks --large
+	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m benchmarks --large history
 
 attack: .venv/dev.stamp build/attackers/schemathesis.stamp build/attackers/wapiti.stamp ## schemathesis and wapiti against a real server: minutes; ATTACK_EXAMPLES, ATTACK_SECONDS
 	$(BIN)/python -m tools.attack build/attackers

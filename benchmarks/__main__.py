@@ -41,11 +41,12 @@ def main(words: list[str]) -> int:
             if not names or name in names:
                 importlib.import_module(f"benchmarks.{name}")
         figures = measure(console, wanted)
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps([figure.row() for figure in figures], indent=2) + "\n")
+    out = OUT.with_name(f"bench-{'-'.join(names)}.json") if names else OUT
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps([figure.row() for figure in figures], indent=2) + "\n")
     console.print(table(figures))
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    console.print(f"{OUT.relative_to(ROOT)} has the same as JSON; {machine}")
+    console.print(f"{out.relative_to(ROOT)} has the same as JSON; {machine}")
     return 0 if figures else 1
 
 

@@ -103,7 +103,7 @@ def report_accesses(journal: Journal, grant: Grant, patient: str, since: datetim
     """
     question = Question(patient=patient, since=since, actions=TOLD)
     with asking(journal, grant, now, patient=patient, what="accesses"):
-        rows = entries(grant.practice, question).order_by("id").values_list(*_COLUMNS)
+        rows = entries(grant.practice, question).order_by("at", "id").values_list(*_COLUMNS)
         accesses = gather(rows.iterator(chunk_size=5000))
     seen = {(a.actor_kind, a.actor) for a in accesses if not a.refused and a.actions & set(_SEEN)}
     return Report(accesses[::-1], len(seen))

@@ -36,6 +36,13 @@ class JournalEntry(models.Model):
         indexes = [
             models.Index(fields=["practice", "patient", "id"], name="journal_by_patient"),
             models.Index(fields=["practice", "actor", "id"], name="journal_by_actor"),
+            models.Index(fields=["practice", "at"], name="journal_by_time"),
+            models.Index(fields=["credential", "at"], name="journal_by_credential"),
+            models.Index(
+                fields=["actor", "at"],
+                include=["practice", "credential", "patient", "action", "outcome", "elements"],
+                name="journal_scope",
+            ),
         ]
 
 

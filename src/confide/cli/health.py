@@ -223,12 +223,14 @@ def _one(connection: BaseDatabaseWrapper, sql: str) -> Any:
 
 def _triggers(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """Does the database itself refuse changes to the journal?"""
+    from confide.audit import partitions
+
     sqlite = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     postgres = "SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A') AND NOT tgisinternal"
     with connection.cursor() as cursor:
         cursor.execute(sqlite if connection.vendor == "sqlite" else postgres)
         there = {row[0] for row in cursor.fetchall()}
-    if TRIGGERS[connection.vendor] <= there:
+    if TRIGGERS[connection.vendor] <= there and not partitions.unguarded():
         yield ok("journal", "append-only: the database refuses changes")
     else:
         yield wrong(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import date, datetime
 from typing import Final
 
 from django.conf import settings
 from django.db import connections
 
-from confide.audit import outlets
+from confide.audit import outlets, partitions
 from confide.audit.outlets import Outlet
 from confide.audit.tiles import Tiles
 from confide.errors import ConfideError
@@ -25,6 +26,21 @@ _BETWEEN_OUTLETS: Final = 2.0
 _QUIET: Final = 600.0  # seconds in which the same failure is not told again
 
 _log = logging.getLogger(__name__)
+
+
+class _Daily:
+    """Something to do once a day in this process."""
+
+    def __init__(self) -> None:
+        self._day: date | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it has not been done today; asking counts as doing."""
+        due, self._day = self._day != now.date(), now.date()
+        return due
+
+
+_due: Final = _Daily()
 
 
 def run() -> None:
@@ -55,7 +71,10 @@ def attempt() -> str:
     """Seal what waits; return what is the matter, if anything."""
     try:
         system = apps.system()
-        system.sequencer.seal(system.clock())
+        now = system.clock()
+        system.sequencer.seal(now)
+        if _due.is_due(now):
+            partitions.make_ahead(now)
     except ConfideError as problem:
         return str(problem)
     except Exception as problem:  # noqa: BLE001 - the next round may go better; a traceback could show values

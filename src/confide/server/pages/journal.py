@@ -45,7 +45,7 @@ _REACH: Final = {
     admissions.Event.ADMIT.value: "Let a program in",
     admissions.Event.DISMISS.value: "Sent a program away",
 }
-_ALL: Final = (
+ALL: Final = (
     *(action.value for action in Action),
     *(event.value for event in standing.Event),
     *_GLASS,
@@ -141,9 +141,9 @@ def journal(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     before = page_number(request.GET.get("before", ""))
     about, by = patient or None, actor or None
     lines = system().journal.read(
-        grant, now, patient=about, actor=by, before=before, actions=_ALL, limit=LIMIT
+        grant, now, patient=about, actor=by, before=before, actions=ALL, limit=LIMIT
     )
-    acts, more = _acts(visitor, lines)
+    acts, more = acts_of(visitor, lines)
     context = {
         "today": _today(grant, now, lines if not (patient or actor or before) else []),
         "acts": acts,
@@ -166,7 +166,7 @@ def page_number(text: str) -> int | None:
     return int(text)
 
 
-def _acts(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
+def acts_of(visitor: Visitor, lines: Sequence[Line]) -> tuple[list[Act], int]:
     """The newest acts, and the id from which the next page goes on; 0 if there is nothing older."""
     groups: list[list[Line]] = []
     newest: dict[tuple[object, ...], list[Line]] = {}
@@ -265,7 +265,7 @@ def _today(grant: Grant, now: datetime, newest: Sequence[Line]) -> Today:
     logins: set[str] = set()
     hours: dict[int, set[str]] = {hour: set() for hour in range(24)}
     whole = True
-    lines = newest or system().journal.read(grant, now, actions=_ALL, limit=LIMIT)
+    lines = newest or system().journal.read(grant, now, actions=ALL, limit=LIMIT)
     for page in range(1, _PAGES + 1):
         for line in lines:
             e = line.entry
@@ -276,7 +276,7 @@ def _today(grant: Grant, now: datetime, newest: Sequence[Line]) -> Today:
         whole = len(lines) < LIMIT or lines[-1].entry.at < start
         if whole or page == _PAGES:
             break
-        lines = system().journal.read(grant, now, before=lines[-1].id, actions=_ALL, limit=LIMIT)
+        lines = system().journal.read(grant, now, before=lines[-1].id, actions=ALL, limit=LIMIT)
     columns = [(f"{hour:02d}", len(seen)) for hour, seen in hours.items()]
     picture = svg.columns("People whose records were opened, by hour (UTC)", "people", columns)
     return Today(len(people), len(logins), whole, picture, columns)

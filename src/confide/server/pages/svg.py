@@ -131,9 +131,20 @@ def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeSt
                 written = True
                 parts.append(_label(i * step + step / 2, top - 6, str(figure)))
         if i % 3 == 0:
-            parts.append(_label(i * step + step / 2, height - 6, label))
+            half = 4 * len(label)  # about half of its width: at the edges it stays inside
+            parts.append(_label(min(max(i * step + step / 2, half), width - half), height - 6, label))
     words = f"{sum(figure for _, figure in figures)} {unit} in all; the most in one column is {most}"
     return _picture("columns", width, height, title, words, format_html_join("", "{}", ((p,) for p in parts)))
+
+
+def bar(part: float, words: str) -> SafeString:
+    """A bar that is filled from the left; *part* is from 0 to 1."""
+    return format_html(
+        '<svg class="bar-picture" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<rect class="column" x="0" y="0" width="{}" height="8" rx="1"/></svg>',
+        words,
+        f"{max(1.0, 100 * part):.1f}",
+    )
 
 
 def _label(x: float, y: float, text: str) -> SafeString:
