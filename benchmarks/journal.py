@@ -91,7 +91,7 @@ def _together(work: Callable[[int], None], callers: int) -> float:
 
 
 @benchmark
-def single_reveals() -> Iterator[Figure]:
+def journal_reveals() -> Iterator[Figure]:
     """32 programs at the vault's Python API, each patient new to each: paid, journalled, durable, opened."""
     from confide.protect.elements import Element
 
@@ -130,7 +130,7 @@ def single_reveals() -> Iterator[Figure]:
 
 
 @benchmark
-def batches() -> Iterator[Figure]:
+def journal_batches() -> Iterator[Figure]:
     """Batches of 100 entries by two callers, and the sequencer beside them."""
     from django.db import transaction
 

@@ -78,12 +78,13 @@ def test_digests_of_identifiers_are_asked_in_tests_alone() -> None:
 
 
 def test_the_budget_is_charged_by_the_vault_alone() -> None:
-    charged = callers({"spend", "reserve", "reserve_care", "learn"}, {"budget"})
+    charged = callers({"spend", "reserve", "reserve_care", "learn"}, {"budget", "crowd"})
     assert charged == {"vault.telling", "vault.till"}
     assert callers({"reserve_care"}, {"budget"}) == {"vault.till"}
     assert callers({"asked"}) == {"records.asking"}
     assert "Exposures" in {n for m in modules() if m.name == "confide.access.budget" for n in m.aliases()}
-    assert users("Exposures") == {"access.budget"}
+    assert callers({"reserve"}, {"crowd"}) == {"vault.till"}
+    assert users("Exposures") == {"access.budget", "access.crowd"}
 
 
 def test_one_function_says_what_is_charged() -> None:
@@ -98,6 +99,8 @@ def test_one_function_says_what_is_charged() -> None:
             ]
             assert handed
             assert set(handed) == {"charges"}
+            crowded = [ast.unparse(call.args[1]) for name, call in calls(module) if name == "Purchase"]
+            assert set(crowded) <= {"_charges(bill.operation, bill.documents, bill.shown)[0]"}
 
 
 def test_every_operation_has_a_rule() -> None:

@@ -83,7 +83,7 @@ def spend(grant: Grant, charges: Iterable[Charge], now: datetime) -> None:
         Frozen: The credential was stopped since the grant was made.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    if not all(_pay(grant, gather(charges), now, _Manner.WHOLE)):
+    if not all(_pay(grant, gather(charges), now, Manner.WHOLE)):
         raise BudgetSpent(explain(grant, now))
 
 
@@ -103,7 +103,7 @@ def reserve(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
         GrantExpired: The grant is too old.
         Unavailable: There is no transaction to pay in, or the database refused.
     """
-    return sum(_pay(grant, gather(charges), now, _Manner.IN_ORDER))
+    return sum(_pay(grant, gather(charges), now, Manner.IN_ORDER))
 
 
 def reserve_care(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
@@ -128,7 +128,7 @@ def reserve_care(grant: Grant, charges: Iterable[Charge], now: datetime) -> int:
         needed = form is Form.CLEAR and any(element in elements for elements in CARE.values())
         if not needed or not grant.relations.get(patient, NONE).today:
             raise GrantMismatch("the ceilings give way to the care of today's patients alone")
-    return sum(_pay(grant, gather(listed), now, _Manner.CARE))
+    return sum(_pay(grant, gather(listed), now, Manner.CARE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def learn(grant: Grant, charges: Iterable[Charge], asked: Collection[Element], n
         [counted] = totals.counted([missed], rows)
         if counted.sums[0].patients >= misses_of(grant.actor.role):
             raise BudgetSpent("too many questions within one hour that nobody matched (wait, or ask less)")
-        *covered, room = _pay(grant, [*groups, _stranger(asked)], now, _Manner.EACH)
+        *covered, room = _pay(grant, [*groups, _stranger(asked)], now, Manner.EACH)
         paid = frozenset(patient for (patient, _), fits in zip(groups, covered, strict=True) if fits)
         if not paid:
             change: Change = defaultdict(lambda: [0, 0], {totals.slot_of(now): [1, 0]})
@@ -221,7 +221,7 @@ def is_own(grant: Grant, now: datetime) -> bool:
 
 def _find_nearest(grant: Grant, now: datetime) -> tuple[Bound, Window, bool]:
     """The limit that is nearest to its end, and whether it is the own budget's."""
-    bounds = _bounds(grant, _connection())
+    bounds = bounds_of(grant, _connection())
     counted = totals.count(_connection(), [bound.book for bound in bounds], now)
     left = [
         (_share_left(total, limit), bound, window)
@@ -232,7 +232,7 @@ def _find_nearest(grant: Grant, now: datetime) -> tuple[Bound, Window, bool]:
     return bound, window, bound is bounds[0]
 
 
-def _bounds(grant: Grant, connection: BaseDatabaseWrapper) -> list[Bound]:
+def bounds_of(grant: Grant, connection: BaseDatabaseWrapper) -> list[Bound]:
     """What bounds the owner of a grant: their own budget first."""
     own = limits_of(grant.actor.role, grant.day_patients, grant.day_units, times=grant.raised)
     book = Book((grant.actor.owner,), _WINDOWS)
@@ -251,7 +251,7 @@ def _share_left(total: Sum, limit: Sum) -> float:
 # Paying
 
 
-class _Manner(Enum):
+class Manner(Enum):
     """Which of the groups are paid for."""
 
     WHOLE = auto()  # all, or none
@@ -274,7 +274,7 @@ def _paying_connection(grant: Grant, now: datetime) -> BaseDatabaseWrapper:
     return connection
 
 
-def _pay(grant: Grant, groups: Sequence[Group], now: datetime, manner: _Manner) -> list[bool]:
+def _pay(grant: Grant, groups: Sequence[Group], now: datetime, manner: Manner) -> list[bool]:
     """Say for each group whether it is covered, and pay for what is."""
     every = [True] * len(groups)
     if grant.actor.role is Role.SYSTEM or not any(shown for _, shown in groups):
@@ -290,9 +290,9 @@ def _pay(grant: Grant, groups: Sequence[Group], now: datetime, manner: _Manner) 
         pulse.require_unchanged(acting, grant)  # it may have been frozen since the grant was made
         sight = exposures.sight(seen)
         stale = any(sight.find_stale(patient, shown) for patient, shown in groups)
-        if not stale and manner is not _Manner.EACH:
+        if not stale and manner is not Manner.EACH:
             return every
-        bounds = _bounds(grant, connection)
+        bounds = bounds_of(grant, connection)
         books = [bound.book for bound in bounds]
         *_, seen, rows = ask(connection, [*exposures.locking(), looking, totals.counting(books, now)])
         sight = exposures.sight(seen)
@@ -300,9 +300,9 @@ def _pay(grant: Grant, groups: Sequence[Group], now: datetime, manner: _Manner) 
         counted = totals.counted(books, rows)
         covered = _cover(connection, bounds, counted, steps, now, manner)
         paying = [step for step, fits in zip(steps, covered, strict=True) if fits]
-        if manner is _Manner.EACH and covered[-1]:
+        if manner is Manner.EACH and covered[-1]:
             paying.pop()
-        if manner is not _Manner.WHOLE or all(covered):
+        if manner is not Manner.WHOLE or all(covered):
             charges = [charge for step in paying for charge in step.charges]
             write(
                 connection,
@@ -322,22 +322,22 @@ def _cover(
     counted: Sequence[totals.Counted],
     steps: Sequence[Step],
     now: datetime,
-    manner: _Manner,
+    manner: Manner,
 ) -> list[bool]:
     """Say which steps are covered by the budget and below the ceilings."""
     own, *above = bounds
     covered = [True] * len(steps)
-    if not any(max(_gain(steps, window, now)) > 0 for window in _windows(bounds)):
+    if not any(max(gain_of(steps, window, now)) > 0 for window in _windows(bounds)):
         return covered
-    covered = _fit(own, counted[0].sums, steps, covered, now, manner)
-    if manner is _Manner.CARE:
+    covered = fit(own, counted[0].sums, steps, covered, now, manner)
+    if manner is Manner.CARE:
         return covered
     together = counted[1:]
     if connection.vendor == "postgresql" and any(covered):
         fitting = [step for step, fits in zip(steps, covered, strict=True) if fits]
         together = _count_in_lanes(connection, above, together, fitting, now)
     for bound, found in zip(above, together, strict=True):
-        covered = _fit(bound, found.sums, steps, covered, now, manner)
+        covered = fit(bound, found.sums, steps, covered, now, manner)
     return covered
 
 
@@ -345,7 +345,7 @@ def _windows(bounds: Iterable[Bound]) -> list[Window]:
     return [window for bound in bounds for window in bound.book.windows]
 
 
-def _gain(steps: Iterable[Step], window: Window, now: datetime) -> Sum:
+def gain_of(steps: Iterable[Step], window: Window, now: datetime) -> Sum:
     gains = [window.gain(step.change, now) for step in steps]
     return Sum(sum(gain.patients for gain in gains), sum(gain.units for gain in gains))
 
@@ -360,7 +360,7 @@ def _count_in_lanes(
     """Count what is under the ceilings while others wait, as far as they must."""
     lanes: list[tuple[str, ...]] = []
     for bound, book in zip(above, counted, strict=True):
-        gains = [_gain(steps, window, now) for window in bound.book.windows]
+        gains = [gain_of(steps, window, now) for window in bound.book.windows]
         lanes.append(bound.choose_lanes(book.sums, gains))
     books = [bound.book for bound in above]
     taking = ceilings.taking([lane for some in lanes for lane in some])
@@ -371,13 +371,13 @@ def _count_in_lanes(
     return found
 
 
-def _fit(
+def fit(
     bound: Bound,
     sums: Sequence[Sum],
     steps: Sequence[Step],
     covered: Sequence[bool],
     now: datetime,
-    manner: _Manner,
+    manner: Manner,
 ) -> list[bool]:
     """Add step after step, of those that are still covered, while the limits hold."""
     fitting: list[bool] = []
@@ -390,7 +390,7 @@ def _fit(
             fitting.append(fits)
             if fits:
                 running = more
-            elif manner is not _Manner.EACH:
+            elif manner is not Manner.EACH:
                 open_ = False
         if fitting == list(covered):  # else the staff may have grown since it was counted
             break

@@ -24,7 +24,7 @@ Charge = tuple[str, Element, Form]
 """A patient's id, what is shown of them, and how."""
 
 PRUNED_AT_ONCE: Final = 1000
-_LOCKS: Final = 0x0EC5  # keeps these advisory locks apart from others
+LOCKS: Final = 0x0EC5  # keeps these advisory locks apart from others
 
 Marks = Mapping[Form, tuple[int, int]]
 """When an element of a patient was last seen: for each form the slot, and what it weighed."""
@@ -102,7 +102,7 @@ class Exposures:
         """Let one transaction at a time charge this owner; SQLite's are serial from their beginning."""
         if self._connection.vendor != "postgresql":
             return []
-        return [("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, self._owner])]
+        return [("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCKS, self._owner])]
 
     def looking(self, practice: str, patients: Sequence[str]) -> Query:
         """Ask what was seen of *patients* in the last 30 days; `sight` reads the answer."""
