@@ -1,6 +1,6 @@
 """A small sealed journal, and whoever has the database, the tiles and even the log's key, and changes things.
 
-Used by the suite with a few cases, and by `make bench` with ten thousand.
+Used by the suite with a few cases, and by `make drill` with ten thousand.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import pytest
 
 from confide.audit import standalone
 from confide.audit.standalone import Wrong
+from tests import scale
 from tests.audit import made
 
 NOW = datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
@@ -161,7 +162,7 @@ def test_a_checkpoint_from_before_the_export_asks_for_more():
 
 def test_ten_kinds_of_tampering_at_random_are_all_found():
     chance = random.Random(55)
-    for _ in range(300):
+    for _ in range(2000 if scale.WHOLE else 300):
         told = made.export(LINES, start=chance.choice([0, 0, 0, 13]))
         places = [n for n, line in enumerate(told) if "position" in line]
         kind = tamper(told, places, chance)

@@ -113,3 +113,21 @@ class Cosignature(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["size", "name"], name="cosignature_by_size")]
+
+
+class Opened(models.Model):
+    """What one process used its keys for, between two rounds of the sequencer.
+
+    Attributes:
+        at: When it was written down.
+        process: A random name of the process.
+        kind: A code of ``protect.uses.Kind``.
+        seals: How many were opened.
+        entries: Ids of the entries under which they were, as runs: ``12-40,43``.
+    """
+
+    at = models.DateTimeField()
+    process = models.CharField(max_length=16)
+    kind = models.CharField(max_length=10)
+    seals = models.BigIntegerField()
+    entries = models.TextField()

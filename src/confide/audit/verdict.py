@@ -15,7 +15,7 @@ from typing import Final
 from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q
 
-from confide.audit import extract
+from confide.audit import extract, openings
 from confide.audit.cosignatures import silent
 from confide.audit.models import Checkpoint, Cosignature, JournalEntry, Leaf, Tally
 from confide.audit.notes import Head, PublicKey, Signature, open_note, parse_note
@@ -99,6 +99,7 @@ def verify(
                 break
         _check_cosignatures(verdict, witnesses, now)
         _check_waiting(verdict, now, patience)
+        verdict.notes += openings.reconcile(verdict.add)
         if walk.whole:
             _check_tallies(verdict, walk.counts)
             if tiles is not None:

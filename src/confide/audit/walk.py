@@ -40,12 +40,14 @@ class Verdict:
         size: Entries in the newest tree.
         wrong: In the order in which it was found; the first one names the first wrong entry.
         cosigned: Entries that a known witness has cosigned.
+        notes: What is to be known, but is no fault.
     """
 
     start: int = 0
     size: int = 0
     wrong: list[Wrong] = field(default_factory=list)
     cosigned: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def add(self, where: str, what: str) -> None:
         self.wrong.append(Wrong(where, what))

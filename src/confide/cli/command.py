@@ -120,6 +120,7 @@ def _commits() -> int:
 def _seal() -> None:
     """Seal what the command wrote into the journal; where the keyring stays locked, the server does it."""
     from confide import wiring
+    from confide.audit import openings
     from confide.server import config as configuration
     from confide.server.apps import log_of
 
@@ -131,6 +132,7 @@ def _seal() -> None:
     try:
         system = wiring.build(kms, log_of(config))
         system.sequencer.seal(system.clock())
+        openings.flush(system.clock())
     except errors.ConfideError as problem:
         show.complain(f"the journal is not sealed: {problem}")
 

@@ -24,7 +24,7 @@ LEAST_SPACE: Final = 200 * 2**20
 LITTLE_SPACE: Final = 2 * 2**30
 SKEW: Final = timedelta(seconds=5)
 OLDEST_POSTGRES: Final = 15
-GUARDED: Final = ("journal", "leaf", "checkpoint", "cosignature")
+GUARDED: Final = ("journal", "leaf", "checkpoint", "cosignature", "opened")
 TRIGGERS: Final = {
     "sqlite": {f"{each}_refuses_{what}" for each in GUARDED for what in ("update", "delete", "replace")},
     "postgresql": {f"{each}_refuses_{what}" for each in GUARDED for what in ("change", "truncate")},

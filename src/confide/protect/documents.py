@@ -18,6 +18,7 @@ from confide.cipher.derive import frame
 from confide.cipher.seal import pad, unpad
 from confide.errors import Damaged, SealBroken
 from confide.fhir import json
+from confide.protect import uses
 from confide.protect.elements import Element
 from confide.protect.identifiers import StandIns
 from confide.protect.keyring import Keyring, SubjectKey
@@ -153,12 +154,23 @@ class Protector:
         key: SubjectKey,
         clear: Collection[Element] = ALL,
         masked: Collection[Element] = frozenset(),
+        use: uses.Kind = uses.Kind.UNNAMED,
     ) -> Revealed:
         """Put back what *clear* names, and masks of what *masked* names.
+
+        Args:
+            body: The stored body, exact bytes.
+            seal: What was taken out of it.
+            place: Where it lies.
+            key: Of its subject.
+            clear: What is put back.
+            masked: What is put back as a mask.
+            use: Why it is opened; counted, whatever comes of it.
 
         Raises:
             SealBroken: The body or the seal is not what was stored, or lies in another place.
         """
+        uses.count(use)
         key_version = int.from_bytes(seal[:2], "big")
         sha256 = hashlib.sha256(body).digest()
         secret = unpad(key.sealing.open(seal[2:], place.aad(key_version, sha256)))

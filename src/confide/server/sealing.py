@@ -10,7 +10,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connections
 
-from confide.audit import outlets, partitions
+from confide.audit import openings, outlets, partitions
 from confide.audit.outlets import Outlet
 from confide.audit.tiles import Tiles
 from confide.errors import ConfideError
@@ -73,6 +73,7 @@ def attempt() -> str:
         system = apps.system()
         now = system.clock()
         system.sequencer.seal(now)
+        openings.flush(now)
         if _due.is_due(now):
             partitions.make_ahead(now)
     except ConfideError as problem:

@@ -22,6 +22,7 @@ from confide.audit.journal import Entry, Journal, entry_for
 from confide.cipher.derive import digest, frame
 from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, NoRelationship
 from confide.fhir import json
+from confide.protect import uses
 from confide.protect.documents import Place, Protected, Protector, Revealed
 from confide.protect.elements import Element
 from confide.protect.keyring import Keyring, SubjectKey
@@ -29,6 +30,7 @@ from confide.protect.keystore import DataKeys, KeyUse
 from confide.protect.kms import Kms
 from confide.protect.owners import owners
 from confide.protect.plan import Plan
+from confide.protect.uses import Kind
 from confide.vault import till
 from confide.vault.telling import durable, learn
 
@@ -288,10 +290,8 @@ class Vault:
         """Charge for what is learned by asking; see `telling.learn`."""
         return learn(self._journal, grant, operation, self._clock(), elements, matched, fixed)
 
-    def _append(self, entries: Iterable[Entry]) -> None:
-        listed = list(entries)
-        if listed:
-            self._journal.append(listed)
+    def _append(self, entries: Iterable[Entry]) -> list[int]:
+        return self._journal.append(list(entries))
 
     def _open(
         self,
@@ -309,7 +309,8 @@ class Vault:
                 raise Damaged(msg)
             return Revealed(json.parse(d.body), frozenset(), frozenset())
         key = keys.get(d.place.subject) or self.keyring(grant.practice).subject(d.place.subject)
-        revealed = protector.reveal(d.body, d.seal, d.place, key, clear, frozenset(shown) - clear)
+        use = Kind.REVEAL if shown else Kind.VEILED
+        revealed = protector.reveal(d.body, d.seal, d.place, key, clear, frozenset(shown) - clear, use)
         # The row says whose it is and what is in its seal, and was believed when it was paid for.
         shared = d.place.subject == d.place.id and d.place.type != "Patient"
         whose = owners(self._plan.policy, revealed.resource) if shared else (d.place.subject,)
@@ -338,11 +339,13 @@ class Vault:
         if not documents:
             return
         with durable():
-            self._append([entry_for(grant, now, elements=dict.fromkeys(elements, Form.SEARCHED))])
+            entry = entry_for(grant, now, elements=dict.fromkeys(elements, Form.SEARCHED))
+            ids = self._append([entry])
+        uses.name(Kind.INDEX, ids)
         keyring, protector = self._unlocked(grant.practice)
         for start in range(0, len(documents), _KEYS_AT_ONCE):
             some = documents[start : start + _KEYS_AT_ONCE]
             keys = keyring.subjects({d.place.subject for d in some})
             for d in some:
                 key = keys.get(d.place.subject) or keyring.subject(d.place.subject)
-                yield protector.reveal(d.body, d.seal, d.place, key, elements)
+                yield protector.reveal(d.body, d.seal, d.place, key, elements, use=Kind.INDEX)

@@ -23,6 +23,7 @@ from confide.access.roles import Action, Form, Purpose
 from confide.audit import agreements
 from confide.audit.journal import Journal, entry_for
 from confide.errors import AccessDenied, Damaged
+from confide.protect import uses
 from confide.protect.documents import Protector
 from confide.protect.elements import Element
 from confide.protect.owners import owners
@@ -138,7 +139,8 @@ class Packs:
         ]
         for start in range(0, len(entries), _ENTRIES_AT_ONCE):
             with durable():
-                self._journal.append(entries[start : start + _ENTRIES_AT_ONCE])
+                ids = self._journal.append(entries[start : start + _ENTRIES_AT_ONCE])
+            uses.name(uses.Kind.PACK, ids)
 
     def end(self, grant: Grant, pack: str, sha256: bytes) -> None:
         """Record that it is written.
@@ -195,7 +197,7 @@ class Packing:
         keys = self._keyring.subjects({d.place.subject for d in documents})
         for d, what in zip(documents, shown, strict=True):
             key = keys.get(d.place.subject) or self._keyring.subject(d.place.subject)
-            revealed = self._protector.reveal(d.body, d.seal, d.place, key, what)
+            revealed = self._protector.reveal(d.body, d.seal, d.place, key, what, use=uses.Kind.PACK)
             shared = d.place.subject == d.place.id and d.place.type != "Patient"
             whose = owners(self._plan.policy, revealed.resource) if shared else (d.place.subject,)
             if whose != d.patients or not (revealed.shown | revealed.hidden) <= d.elements:

@@ -22,6 +22,7 @@ from confide.audit.journal import Journal, entry_for
 from confide.cipher.derive import frame
 from confide.errors import AccessDenied, Damaged
 from confide.fhir import json
+from confide.protect import uses
 from confide.protect.documents import Protector
 from confide.protect.elements import Element
 from confide.protect.exports.exporter import Exported, Exporter
@@ -155,7 +156,8 @@ class Release:
         )
         for some in _batches(entries, _ENTRIES_AT_ONCE):
             with durable():
-                self._journal.append(some)
+                ids = self._journal.append(some)
+            uses.name(uses.Kind.EXPORT, ids)
 
     def check(self, actor: Actor, export: Export) -> Grant:
         """Ask again, as it goes on, whether it may: somebody may have been frozen meanwhile."""
@@ -291,7 +293,7 @@ class _Opener:
             kept: dict[str, Any] = json.parse(d.body)
             return kept
         key = keys.get(d.place.subject) or self._keyring.subject(d.place.subject)
-        revealed = self._protector.reveal(d.body, d.seal, d.place, key)
+        revealed = self._protector.reveal(d.body, d.seal, d.place, key, use=uses.Kind.EXPORT)
         shared = d.place.subject == d.place.id and d.place.type != "Patient"
         whose = owners(self._policy, revealed.resource) if shared else (d.place.subject,)
         if whose != d.patients or not revealed.shown <= d.elements:

@@ -24,6 +24,7 @@ from confide.audit import receipts, stops
 from confide.audit.journal import Entry, Journal, entry_for
 from confide.audit.receipts import Hashed
 from confide.errors import ConfideError
+from confide.protect import uses
 from confide.protect.elements import Element
 from confide.vault.rush import Rush
 from confide.vault.telling import durable
@@ -66,9 +67,12 @@ def pay(
         receipt = _rush.join(bill)
         if receipt is not None:
             receipts.note(receipt.entries)
+            uses.name(uses.Kind.REVEAL, (id_ for id_, _ in receipt.entries))
             return receipt.told
     with durable():
-        return _pay(bill)[0]
+        told, ids = _pay(bill)
+    uses.name(uses.Kind.REVEAL, ids)
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,21 @@ class _Paid:
 
 
 def _pay(bill: _Bill) -> tuple[list[Shown], list[int]]:
-    """Charge and write in the caller's transaction; return what is paid for, and the ids of the entries."""
+    """Charge and write in the caller's transaction; return what is paid for, and the ids of its entries."""
     grant, documents, shown, now = bill.grant, bill.documents, bill.shown, bill.now
     charges, last_group = _charges(bill.operation, documents, shown)
     groups = budget.reserve(grant, charges, now)
     told = [what if group <= groups else {} for what, group in zip(shown, last_group, strict=True)]
-    entries = []
+    entries: list[Entry] = []
     if groups < last_group[-1]:
         stops.note(bill.journal, grant, now)
         cared = _pay_care(grant, bill.operation, documents, shown, told, now)
         if cared != told:
             entries.append(replace(entry_for(grant, now), action=ABOVE))
         told = cared
+    above = len(entries)
     entries += bill.entries(told)
-    return told, bill.journal.append(entries)
+    return told, bill.journal.append(entries)[above:]
 
 
 def _serve(bills: Sequence[_Bill]) -> list[_Paid | None]:
