@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,16 +131,27 @@ class Filler:
 
         columns = ", ".join(("id", *_COLUMNS, "leaf"))
         frontier, counts = Frontier(), _Counts()
-        for start in range(0, self.number, CHUNK):
-            lines, rows = zip(*self.rows(start, min(start + CHUNK, self.number)), strict=True)
-            # The sequencer's own counting and hashing, without its rounds.
-            places, leaves = sequencer._place(rows, start, counts)
-            frontier = frontier.grow(leaves)
+
+        def send(lines: tuple[str, ...], places: Any) -> None:
             with transaction.atomic(), connection.cursor() as cursor:
                 with cursor.copy(f"COPY audit_journalentry ({columns}) FROM STDIN") as copy:
                     copy.write("".join(lines))
                 with cursor.copy(sequencer._PLACES["postgresql"]) as copy:
                     copy.write("".join(f"{p}\t{i}\t{a}\t{b}\n" for p, i, a, b in places))
+
+        with ThreadPoolExecutor(1) as hand:  # the next ones are made while the database takes these
+            sent: Future[None] | None = None
+            for start in range(0, self.number, CHUNK):
+                lines, rows = zip(*self.rows(start, min(start + CHUNK, self.number)), strict=True)
+                # The sequencer's own counting and hashing, without its rounds.
+                places, leaves = sequencer._place(rows, start, counts)
+                frontier = frontier.grow(leaves)
+                if sent is not None:
+                    sent.result()
+                sent = hand.submit(send, lines, places)
+            if sent is not None:
+                sent.result()
+            hand.submit(lambda: connection.close()).result()  # noqa: PLW0108 - its own connection
         signer = system.sequencer._signer()
         text = str(Head(signer.name, frontier.size, frontier.root()))
         with transaction.atomic(), connection.cursor() as cursor:

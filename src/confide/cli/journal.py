@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from confide.cli import installation, person, show
+from confide.cli import archive, installation, person, show
 from confide.errors import Invalid, Misconfigured, Unavailable, Unknown
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("receipt", metavar="RECEIPT", help="ids and a hash, in quotation marks")
     parser.set_defaults(run=check_receipt)
     _register_proofs(actions)
+    archive.register(actions)
 
 
 def _register_proofs(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
