@@ -17,6 +17,7 @@ import time
 from binascii import crc32
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
@@ -105,7 +106,11 @@ def _sums(limits: Limits) -> tuple[Sum, ...]:
 
 
 def _lanes(name: str, owner: str, count: int) -> tuple[str, ...]:
-    home = crc32(owner.encode())
+    return _lanes_from(name, crc32(owner.encode()) % count, count)
+
+
+@lru_cache(maxsize=4096)
+def _lanes_from(name: str, home: int, count: int) -> tuple[str, ...]:
     return tuple(f"{name}/{(home + i) % count}" for i in range(count))
 
 

@@ -8,12 +8,11 @@ left out, and pays alone: there it is exact, and says what is the matter. What i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-import msgspec
 from django.db import DatabaseError, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -25,7 +24,7 @@ from confide.access.exposure import LOCKS, Charge, Exposures, Sight
 from confide.access.groups import Group, Step, add_up, gather, see
 from confide.access.models import Exposure
 from confide.access.roles import Role
-from confide.access.statements import Insert, Query, Rows, ask, write
+from confide.access.statements import Insert, Query, Rows, as_json, ask, write
 from confide.access.totals import MONTH, Book, Counted
 from confide.errors import AccessDenied, Unavailable
 
@@ -151,7 +150,7 @@ def _charge(connection: BaseDatabaseWrapper, stale: list[_Payer], now: datetime)
         return []
     for payer in stale:
         payer.bounds = bounds_of(payer.grant, connection)
-    locking = (_LOCK, [_json({"i": p.i, "owner": p.owner} for p in stale), LOCKS])
+    locking = (_LOCK, [as_json({"i": p.i, "owner": p.owner} for p in stale), LOCKS])
     own = [payer.bounds[0].book for payer in stale]
     above = [ceiling.bound.book for ceiling in _ceilings(stale)]
     locked, rows, sums = ask(connection, [locking, _looking(stale, now), _counting([*own, *above], now)])
@@ -242,7 +241,7 @@ def _acting(payers: Sequence[_Payer]) -> list[Query]:
         if actor.kind != "client"
     ]
     clients = [{"i": i, "client": actor.id} for i, actor in actors if actor.kind == "client"]
-    return [(_PERSONS, [_json(people)]), (_CLIENTS, [_json(clients)])]
+    return [(_PERSONS, [as_json(people)]), (_CLIENTS, [as_json(clients)])]
 
 
 def _looking(payers: Sequence[_Payer], now: datetime) -> Query:
@@ -251,7 +250,7 @@ def _looking(payers: Sequence[_Payer], now: datetime) -> Query:
         for p in payers
         for patient in sorted({patient for patient, _ in p.groups})
     ]
-    return _LOOK, [_json(wanted), MONTH.begin(now) * MONTH.span]
+    return _LOOK, [as_json(wanted), MONTH.begin(now) * MONTH.span]
 
 
 def _sights(payers: Sequence[_Payer], rows: Sequence[tuple[object, ...]]) -> dict[int, Sight]:
@@ -269,9 +268,4 @@ def _counting(books: Sequence[Book], now: datetime) -> Query:
             i += 1
             begin = window.begin(now)
             wanted += [{"i": i, "owner": n, "span": window.span, "begin": begin} for n in book.names]
-    return _COUNT, [_json(wanted)]
-
-
-def _json(rows: Iterable[Mapping[str, int | str]]) -> str:
-    """One parameter, however many rows: a driver looks at each element of an array."""
-    return msgspec.json.encode(list(rows)).decode()
+    return _COUNT, [as_json(wanted)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Query = tuple[str, list[Any]]
@@ -31,6 +32,11 @@ def moment_of(value: datetime | str | None) -> datetime | None:
     return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
+def as_json(rows: Iterable[Mapping[str, object]]) -> str:
+    """One parameter for many rows: a driver looks at each element of an array."""
+    return msgspec.json.encode(list(rows)).decode()
+
+
 def ask(connection: BaseDatabaseWrapper, queries: Sequence[Query]) -> list[list[tuple[Any, ...]]]:
     """Ask one after the other, on PostgreSQL in one round trip, and return the rows of each.
 
@@ -51,7 +57,7 @@ def ask(connection: BaseDatabaseWrapper, queries: Sequence[Query]) -> list[list[
 
 
 class Insert:
-    """The statement that writes a row, and for PostgreSQL the one that writes columns of them.
+    """The statement that writes a row, and for PostgreSQL the one that writes many of them, from JSON.
 
     Args:
         table: Its name.
@@ -61,9 +67,11 @@ class Insert:
 
     def __init__(self, table: str, columns: Mapping[str, str], on_conflict: str) -> None:
         head = f"INSERT INTO {table} ({', '.join(columns)}) "
-        arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        self.names = tuple(columns)
         self.row = f"{head} VALUES ({', '.join(['%s'] * len(columns))}) {on_conflict}"
-        self.columns = f"{head} SELECT * FROM unnest({arrays}) {on_conflict}"  # noqa: S608 - names of columns
+        many = f"SELECT * FROM json_to_recordset(%s::json) AS written({typed})"  # noqa: S608 - names of columns
+        self.rows = f"{head} {many} {on_conflict}"
 
 
 Rows = Sequence[tuple[str | int, ...]]
@@ -76,8 +84,10 @@ def write(connection: BaseDatabaseWrapper, batches: Sequence[tuple[Insert, Rows]
         return
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            columns = [list(column) for _, rows in batches for column in zip(*rows, strict=True)]
-            cursor.execute("; ".join(insert.columns for insert, _ in batches), columns)
+            written = [
+                as_json(dict(zip(insert.names, row, strict=True)) for row in rows) for insert, rows in batches
+            ]
+            cursor.execute("; ".join(insert.rows for insert, _ in batches), written)
             return
         for insert, rows in batches:
             cursor.executemany(insert.row, rows)

@@ -8,7 +8,7 @@ and a checkpoint is signed over all. A place never changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,22 +45,22 @@ _WRITERS: Final = (
 )
 _COUNTED: Final = {
     "sqlite": (
-        "SELECT t.kind, t.key, t.count FROM json_each(%s) w JOIN audit_tally t"
-        " ON t.kind = w.value ->> 0 AND t.key = w.value ->> 1"
+        "SELECT key, count FROM audit_tally WHERE kind = %s AND key IN (SELECT value FROM json_each(%s))"
     ),
     "postgresql": (
-        "SELECT t.kind, t.key, t.count FROM unnest(%s::text[], %s::text[]) w(kind, key)"
-        " JOIN audit_tally t ON t.kind = w.kind AND t.key = w.key"
+        "SELECT t.key, t.count FROM audit_tally t WHERE t.kind = %s"
+        " AND t.key IN (SELECT json_array_elements_text(%s::json))"
     ),
 }
+# SQLite takes a WHERE to tell what follows it from the condition of a join.
 _COUNTS: Final = {
     "sqlite": (
-        "INSERT INTO audit_tally (kind, key, count) VALUES (%s, %s, %s)"
+        "INSERT INTO audit_tally (kind, key, count) SELECT %s, key, value FROM json_each(%s) WHERE true"
         " ON CONFLICT (kind, key) DO UPDATE SET count = excluded.count"
     ),
     "postgresql": (
         "INSERT INTO audit_tally (kind, key, count)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[])"
+        " SELECT %s, key, value::bigint FROM json_each_text(%s::json)"
         " ON CONFLICT (kind, key) DO UPDATE SET count = excluded.count"
     ),
 }
@@ -68,8 +68,6 @@ _PLACES: Final = {
     "sqlite": "INSERT INTO audit_leaf (position, entry, of_patient, of_credential) VALUES (%s, %s, %s, %s)",
     "postgresql": "COPY audit_leaf (position, entry, of_patient, of_credential) FROM STDIN",
 }
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +224,11 @@ class Sequencer:
             settled = rows[-1][0]
         floor = max(floor, settled if len(rows) < AT_ONCE else min(settled, rows[-1][0]))
         start = before.frontier.size
-        counts = _counted(cursor, connection.vendor, {key for row in rows for key in _keys(*row[2:])})
-        places, leaves = _place(rows, start, counts)
-        _write(cursor, connection.vendor, places, counts)
+        of_patient = [f"{practice}/{patient}" if patient else "" for _, _, practice, patient, _ in rows]
+        patients = _counted(cursor, connection.vendor, "p", set(of_patient) - {""})
+        credentials = _counted(cursor, connection.vendor, "c", {row[4] for row in rows} - {""})
+        places, leaves = _place(rows, of_patient, start, patients, credentials)
+        _write(cursor, connection.vendor, places, {"p": patients, "c": credentials})
         frontier = before.frontier.grow(leaves)
         root = frontier.root()
         text = str(Head(signer.name, frontier.size, root))
@@ -284,53 +284,47 @@ def _writers(cursor: Any) -> frozenset[str]:
     return frozenset(row[0] for row in cursor.fetchall())
 
 
-def _keys(practice: str, patient: str, credential: str) -> Iterable[Key]:
-    if patient:
-        yield "p", f"{practice}/{patient}"
-    if credential:
-        yield "c", credential
-
-
-def _counted(cursor: Any, vendor: str, keys: set[Key]) -> dict[Key, int]:
+def _counted(cursor: Any, vendor: str, kind: str, keys: set[str]) -> dict[str, int]:
     """Return how many entries there are already of each key."""
     counts = dict.fromkeys(keys, 0)
     if keys:
-        listed = sorted(keys)
-        if vendor == "postgresql":
-            cursor.execute(_COUNTED[vendor], [list(each) for each in zip(*listed, strict=True)])
-        else:
-            cursor.execute(_COUNTED[vendor], [json.dumps(listed)])
-        counts.update({(kind, key): count for kind, key, count in cursor.fetchall()})
+        cursor.execute(_COUNTED[vendor], [kind, json.dumps(sorted(keys))])
+        counts.update(cursor.fetchall())
     return counts
 
 
 def _place(
-    rows: Sequence[tuple[Any, ...]], start: int, counts: dict[Key, int]
+    rows: Sequence[tuple[Any, ...]],
+    of_patient: Sequence[str],
+    start: int,
+    patients: dict[str, int],
+    credentials: dict[str, int],
 ) -> tuple[list[tuple[int, int, int, int]], list[bytes]]:
     """Give *rows* their places from *start* on, and count them; return the places and the leaves' hashes."""
     places, leaves = [], []
-    for position, (id_, entry_hash, practice, patient, credential) in enumerate(rows, start):
-        of_patient = of_credential = 0
-        if patient:
-            key = ("p", f"{practice}/{patient}")
-            counts[key] = of_patient = counts[key] + 1
+    for position, (row, whose) in enumerate(zip(rows, of_patient, strict=True), start):
+        id_, entry_hash, _, _, credential = row
+        n = m = 0
+        if whose:
+            patients[whose] = n = patients[whose] + 1
         if credential:
-            key = ("c", credential)
-            counts[key] = of_credential = counts[key] + 1
-        places.append((position, id_, of_patient, of_credential))
-        leaves.append(publication.hash_leaf(bytes(entry_hash), id_, of_patient, of_credential))
+            credentials[credential] = m = credentials[credential] + 1
+        places.append((position, id_, n, m))
+        leaves.append(publication.hash_leaf(bytes(entry_hash), id_, n, m))
     return places, leaves
 
 
 def _write(
-    cursor: Any, vendor: str, places: Sequence[tuple[int, int, int, int]], counts: dict[Key, int]
+    cursor: Any,
+    vendor: str,
+    places: Sequence[tuple[int, int, int, int]],
+    counts: dict[str, dict[str, int]],
 ) -> None:
-    listed = [(kind, key, count) for (kind, key), count in counts.items()]
     if vendor == "postgresql":
         with cursor.copy(_PLACES[vendor]) as copy:
             copy.write("".join(f"{p}\t{id_}\t{n}\t{m}\n" for p, id_, n, m in places))
-        if listed:
-            cursor.execute(_COUNTS[vendor], [list(each) for each in zip(*listed, strict=True)])
-        return
-    cursor.executemany(_PLACES[vendor], places)
-    cursor.executemany(_COUNTS[vendor], listed)
+    else:
+        cursor.executemany(_PLACES[vendor], places)
+    for kind, counted in counts.items():
+        if counted:
+            cursor.execute(_COUNTS[vendor], [kind, json.dumps(counted)])
