@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import Figure, benchmark, percentiles
 
 CALLERS = 32
+HTTP_CALLERS = 8
 PATIENTS = 150
 BATCH = 100
 BATCHES = 600
@@ -192,3 +193,74 @@ def journal_batches() -> Iterator[Figure]:
             again = time.perf_counter() - begun
         size = sequencer.waiting().sealed
         yield Figure(f"tiles made anew from the database, {vendor}", (size + count) / again, "entries/s")
+
+
+@benchmark
+def journal_http() -> Iterator[Figure]:
+    """Single values over HTTP, from a server of two processes, by clients on the same cores."""
+    import django
+
+    django.setup()
+    from django.db import connection
+
+    from benchmarks.vault import _Counter, _register, _served
+
+    vendor = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[connection.vendor]
+    token = _register()
+    with _served(workers=2) as port:
+        first = _Counter(port, token)
+        values = [{"element": "ssn", "value": f"{i:09d}"} for i in range(79_000_000, 79_000_000 + 1500)]
+        tokens = [
+            each for start in (0, 750) for each in first.ask("tokenize", values[start : start + 750])[1]
+        ]
+        alone = percentiles([first.ask("detokenize", [each])[0] for each in tokens[:200]])
+        connections = [_Counter(port, token) for _ in range(HTTP_CALLERS)]
+        took: list[float] = []
+
+        def ask(caller: int) -> None:
+            own = [
+                connections[caller].ask("detokenize", [each])[0]
+                for each in tokens[200 + caller :: HTTP_CALLERS]
+            ]
+            took.extend(own)
+
+        seconds = _together(ask, HTTP_CALLERS)
+    cut = percentiles(took)
+    name = f"single values over HTTP, {HTTP_CALLERS} clients, {vendor}"
+    yield Figure(name, len(took) / seconds, "reveals/s", target=200)
+    yield Figure(f"{name}, p50", cut[50], "ms")
+    yield Figure(f"{name}, p99", cut[99], "ms")
+    yield Figure(f"a single value over HTTP, one client, {vendor}, p50", alone[50], "ms")
+    yield from _parts(tokens[200:400], vendor, alone[50])
+
+
+def _parts(tokens: list[Any], vendor: str, whole: float) -> Iterator[Figure]:
+    """What of that the decision and the vault take, asked in this process by another program."""
+    from dataclasses import replace
+
+    from django.conf import settings
+
+    from benchmarks.vault import SCOPE
+    from confide import wiring
+    from confide.access.decide import act_as_client
+    from confide.access.models import Client
+    from confide.access.roles import Action, Purpose
+    from confide.protect.elements import Element
+    from confide.server.apps import log_of
+
+    system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
+    actor = act_as_client(Client.objects.latest("created_at"), "bench")
+    deciding, telling = [], []
+    for each in tokens:
+        begun = time.perf_counter()
+        grant = system.decide(replace(actor), Action.REVEAL, Purpose.PATRQT, None, Element)
+        decided = time.perf_counter()
+        [shown] = system.values.detokenize(grant, SCOPE, [each["token"]])
+        telling.append((time.perf_counter() - decided) * 1e3)
+        deciding.append((decided - begun) * 1e3)
+        if isinstance(shown, Exception):
+            raise shown
+    inside = percentiles(deciding)[50], percentiles(telling)[50]
+    yield Figure(f"of that: the decision, {vendor}, p50", inside[0], "ms")
+    yield Figure(f"of that: paid, journalled durably, opened, {vendor}, p50", inside[1], "ms")
+    yield Figure(f"of that: HTTP, Django and the token, {vendor}", max(whole - sum(inside), 0.0), "ms")

@@ -22,19 +22,20 @@ SERVE = """
 import django
 django.setup()
 from confide.server import config, serving
-serving.serve(config.read(), workers=1, threads=4)
+serving.serve(config.read(), workers={}, threads=4)
 """
 
 
 @contextmanager
-def _served() -> Iterator[int]:
-    """A server of one process on this run's empty databases; its port."""
+def _served(workers: int = 1) -> Iterator[int]:
+    """A server on this run's empty databases; its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     more = {"CONFIDE_PORT": str(port), "CONFIDE_PLAIN_HTTP": "true", "CONFIDE_LOG_LEVEL": "ERROR"}
     more["CONFIDE_CLIENT_CEILING_PATIENTS"] = str(10**6)
-    process = subprocess.Popen([sys.executable, "-c", SERVE], env=os.environ | more)
+    more |= {"CONFIDE_PRACTICE_DAY_PATIENTS": str(10**8), "CONFIDE_HOST_DAY_PATIENTS": str(10**8)}
+    process = subprocess.Popen([sys.executable, "-c", SERVE.format(workers)], env=os.environ | more)
     try:
         for _ in range(600):
             if process.poll() is not None:

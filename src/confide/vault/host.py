@@ -5,8 +5,8 @@ They hang under a key that the KMS wraps, in the key store, under the name ``hos
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import Lock
+from time import sleep
 from typing import Final
 
 from confide.audit.notes import Kind, SigningKey
@@ -18,6 +18,9 @@ from confide.protect.kms import Kms
 
 HOST: Final = "host"
 """Stands where a practice's id stands in the key store; those are random."""
+
+_PATIENCE: Final = 20
+_PAUSE: Final = 0.02
 
 
 class Host:
@@ -42,11 +45,17 @@ class Host:
         """
         with self._lock:
             if self._keyring is None:
-                if self._store.practice_key(HOST) is None:
-                    with suppress(KeyUnavailable):  # another process makes it just now
-                        Keyring.found(self._kms, self._store, HOST)
-                self._keyring = Keyring(self._kms, self._store, HOST)
+                self._keyring = self._found()
             return self._keyring
+
+    def _found(self) -> Keyring:
+        """Make what is missing; where another process makes the same key just now, go on after it."""
+        for _ in range(_PATIENCE):
+            try:
+                return Keyring.found(self._kms, self._store, HOST)
+            except KeyUnavailable:
+                sleep(_PAUSE)
+        return Keyring.found(self._kms, self._store, HOST)
 
     def log_key(self, origin: str) -> SigningKey:
         """Return the key that signs the journal's checkpoints.
