@@ -29,6 +29,9 @@ WINDOW: Final = timedelta(days=17)
 OF_EACH: Final = 1_000
 """Entries about each patient."""
 
+OPENING: Final = 8
+"""Entries that follow each other when a chart is opened: one for each of its resources."""
+
 STAFF: Final = 400
 _THIEF: Final = 0.004
 """The part of all entries that one login makes, all in its last seventeen days."""
@@ -65,13 +68,14 @@ class Filler:
     def rows(self, start: int, end: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Entries *start* to before *end*: each as a line for COPY, and as the sequencer reads it."""
         dice, staff, patients = self._dice.random, self.staff, self.patients
-        since = self.end - WINDOW
+        since, actor, patient = self.end - WINDOW, staff[0], patients[0]
         # All that the thief makes falls into the window, which is a small part of all the time that there is.
         share = _THIEF * 365 * YEARS / WINDOW.days
         for n in range(start, end):
             at = self.end - self.step * (self.number - n)
-            actor = self.thief if at >= since and dice() < share else staff[int(dice() ** 2 * STAFF)]
-            patient = patients[int(dice() * len(patients))]
+            if n % OPENING == 0:
+                actor = self.thief if at >= since and dice() < share else staff[int(dice() ** 2 * STAFF)]
+                patient = patients[int(dice() * len(patients))]
             moment = at.isoformat()
             action, elements = "reveal" if n % 5 == 0 else "read", _FORMS[n % len(_FORMS)]
             thing = f"{n:08x}-0000-4000-8000-{n:012x}"

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 _WIDTH, _HEIGHT = 240, 46
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6, 44, 7, 7
 _TEXT: Final = 12
+_SHORT: Final = 3
 _numbers: Final = count()
 
 
@@ -107,13 +108,15 @@ def _short(value: float) -> str:
 
 
 def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeString:
-    """One column for each label, in order; every third label is written, and the highest figure."""
-    width, height, foot, head = 720, 150, 22, 18
+    """One column for each label, in order; some of the labels are written, and the highest figure."""
+    width, height, foot, head = 720, 158, 22, 26
     most = max((figure for _, figure in figures), default=0)
     step = width / max(len(figures), 1)
     scale = (height - foot - head) / max(most, 1)
     parts = [format_html('<line class="rule" x1="0" y1="{0}" x2="{1}" y2="{0}"/>', height - foot, width)]
     written = False
+    # Long labels, such as days, would run into each other.
+    every = 3 if max((len(label) for label, _ in figures), default=0) <= _SHORT else max(3, len(figures) // 5)
     for i, (label, figure) in enumerate(figures):
         left, tall = round(i * step + step * 0.2, 1), round(figure * scale, 1)
         if figure:
@@ -130,8 +133,8 @@ def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeSt
             if figure == most and not written:
                 written = True
                 parts.append(_label(i * step + step / 2, top - 6, str(figure)))
-        if i % 3 == 0:
-            half = 4 * len(label)  # about half of its width: at the edges it stays inside
+        if i % every == 0:
+            half = 7 * len(label)  # about half of its width on a phone: at the edges it stays inside
             parts.append(_label(min(max(i * step + step / 2, half), width - half), height - 6, label))
     words = f"{sum(figure for _, figure in figures)} {unit} in all; the most in one column is {most}"
     return _picture("columns", width, height, title, words, format_html_join("", "{}", ((p,) for p in parts)))
