@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+
+from tests.cli.nursery import nursery
 
 COMMAND = [sys.executable, "-m", "confide.cli"]
 PATIENCE = 180.0
@@ -45,21 +48,15 @@ class Confide:
 
     def __call__(self, *words: object, exits: int = 0, **environment: str) -> str:
         """Run a command; return what it prints, on both streams."""
-        done = subprocess.run(
-            [*COMMAND, *map(str, words)],
-            env=self.environment(**environment),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == exits, done.stdout
-        assert "Traceback" not in done.stdout
-        assert "\x1b" not in done.stdout, "colours are for terminals"
-        return done.stdout
+        with tempfile.NamedTemporaryFile("r", prefix="confide-said-") as said:
+            code = nursery().run(
+                list(map(str, words)), self.environment(**environment), self.folder, Path(said.name), PATIENCE
+            )
+            printed = said.read()
+        assert code == exits, printed
+        assert "Traceback" not in printed
+        assert "\x1b" not in printed, "colours are for terminals"
+        return printed
 
     def ask(self, statement: str) -> list[tuple[object, ...]]:
         """Read from the database directly."""

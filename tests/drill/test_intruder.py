@@ -105,8 +105,7 @@ def test_an_open_door_would_be_seen(system: Any, practices: list[Any]) -> None:
     people = people_of(system, lab, practices[0].pk, 1)
     taken = Loot(people)
     with processes.server() as (address, _):
-        Intruder(address, lab.pk, laboratory.KEY.as_dict(private=True), taken).rob(
-            [practices[0].pk], threads=1
-        )
+        intruder = Intruder(address, lab.pk, laboratory.KEY.as_dict(private=True), taken)
+        intruder.rob([practices[0].pk], threads=1, tokens=1, questions=200)
     everybody = {each.id for each in people}
     assert taken.shown == taken.learned == everybody
