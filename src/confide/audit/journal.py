@@ -108,7 +108,7 @@ def format_canonical(entry: Entry) -> bytes:
 
     What was added later is left out where it is empty, so that entries from before keep their hash.
     """
-    told = dict(zip(_COLUMNS, _values(entry), strict=True))
+    told = dict(zip(COLUMNS, _values(entry), strict=True))
     for name in _LATER:
         if not told[name]:
             del told[name]
@@ -221,9 +221,11 @@ def refusal_for(
     )
 
 
-_COLUMNS: Final = tuple(field.name for field in fields(Entry))
-_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*_COLUMNS, 'leaf'))}) "
-_SQLITE: Final = f"{_INSERT} VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 1))})"
+COLUMNS: Final = tuple(field.name for field in fields(Entry))
+"""Of an entry, without its id and its hash."""
+
+_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*COLUMNS, 'leaf'))}) "
+_SQLITE: Final = f"{_INSERT} VALUES ({', '.join(['%s'] * (len(COLUMNS) + 1))})"
 # PostgreSQL takes a batch as one JSON text: the writings that were hashed, each with its leaf. It is
 # several times faster than as many parameters.
 _TYPES: Final = {"at": "timestamptz", "elements": "jsonb", "version": "integer"}
@@ -234,14 +236,14 @@ _PARTS: Final = {
 _POSTGRESQL: Final = (
     _INSERT  # noqa: S608 - names of columns
     + "SELECT "
-    + ", ".join(_PARTS.get(name, name) for name in (*_COLUMNS, "leaf"))
+    + ", ".join(_PARTS.get(name, name) for name in (*COLUMNS, "leaf"))
     + " FROM json_to_recordset(%s::json) AS entry("
-    + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*_COLUMNS, "leaf"))
+    + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*COLUMNS, "leaf"))
     + ") RETURNING id"
 )
-_values: Final = attrgetter(*_COLUMNS)
-_AT: Final = _COLUMNS.index("at")
-_ELEMENTS: Final = _COLUMNS.index("elements")
+_values: Final = attrgetter(*COLUMNS)
+_AT: Final = COLUMNS.index("at")
+_ELEMENTS: Final = COLUMNS.index("elements")
 
 
 class Journal:
@@ -369,7 +371,7 @@ def _rows(
 
 def line_of(row: JournalEntry) -> Line:
     """Return a row as the journal tells it."""
-    values = {name: getattr(row, name) for name in _COLUMNS}
+    values = {name: getattr(row, name) for name in COLUMNS}
     values["at"] = row.at.astimezone(UTC)
     values["body_sha256"], values["reason_sealed"] = bytes(row.body_sha256), bytes(row.reason_sealed)
     return Line(row.pk, Entry(**values), bytes(row.leaf))
