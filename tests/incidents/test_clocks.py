@@ -244,3 +244,30 @@ def test_too_many_without_an_address_need_a_substitute_notice() -> None:
     ten, nine = (duties(incident((Entity("Elm", {"ME": 30}, unreachable=n),), "2026-11-02")) for n in (10, 9))
     assert ten["hipaa-substitute-10plus"].standing is Standing.DUE
     assert "hipaa-substitute-10plus" not in nine
+
+
+def test_without_hipaas_notice_it_is_asked_whether_deeming_still_holds() -> None:
+    """A low probability of compromise ends HIPAA's duties; a state that deems them enough may ask again."""
+    made = incident({"OK": 20, "TX": 300}, "2026-11-02", assessment=Harm.UNLIKELY)
+    found = duties(made)
+    assert found["hipaa-individual"].standing is Standing.NONE
+    assert "164.402(2)" in found["hipaa-individual"].why
+    assert found["OK:individual"].standing is Standing.DECIDE
+    assert "does it still stand" in found["OK:individual"].questions[0]
+    assert found["TX:regulator"].standing is Standing.DUE
+    assert duties(incident({"OK": 20}, "2026-11-02"))["OK:individual"].standing is Standing.MET
+
+
+def test_those_who_may_reach_a_threshold_are_told_beside_those_who_do() -> None:
+    entities = (Entity("Elm", {"ME": 600}), Entity("Oak", {"ME": 450, "unknown": 60}))
+    duty = duties(incident(entities, "2026-11-02"))["hipaa-media:ME"]
+    assert (duty.standing, duty.entities) == (Standing.DUE, ("Elm",))
+    assert any(note.endswith("1 more") for note in duty.notes)
+
+
+def test_california_facilities_and_what_is_not_in_the_data() -> None:
+    without = duties(incident({"CA": 1}, "2026-03-23"))["ca-1280-15"]
+    assert without.standing is Standing.NONE
+    assert "ca-1280-15" not in duties(incident({"ME": 1}, "2026-03-23"))
+    abroad = duties(incident({"ME": 1}, "2026-03-23", facility=True))["ca-1280-15"]
+    assert abroad.until == date(2026, 4, 14), "where the facility is, not where its patients live"

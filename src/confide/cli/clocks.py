@@ -66,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_everything(found, now), indent=1, default=str))  # noqa: T201 - it is the result
         return show.DONE
     _tell(found, law, now, why=args.why, every=args.all)
+    _tell_unknown(args)
+    _tell_age(found)
+    _tell_end(found, law, now)
     if args.ics is not None:
         running = sum(duty.runs for duty in found.duties)
         show.line()
@@ -99,7 +102,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _tell(found: Clocks, law: Law, now: datetime, *, why: bool, every: bool) -> None:
-    from confide.incidents.duties import Standing, warn
+    from confide.incidents.duties import Standing
 
     for standing in Standing:
         chosen = [duty for duty in found.duties if duty.standing is standing]
@@ -109,13 +112,25 @@ def _tell(found: Clocks, law: Law, now: datetime, *, why: bool, every: bool) -> 
         if why:
             _explain(chosen, law, now)
         else:
-            headings = ("  until", "left", "what", "persons", "law", "", "counted from")
+            headings = ("until", "left", "what", "persons", "law", "")
             show.table(headings, [_row(duty, now) for duty in chosen], figures=[3])
         show.line()
     hidden = sum(duty.standing is Standing.NONE for duty in found.duties)
     if hidden and not every:
         show.line(f"{hidden} more do not apply (--all says why not)", style="dim")
-    _tell_age(found)
+
+
+def _tell_unknown(args: argparse.Namespace) -> None:
+    """What was not said counts most strictly, so one should know what that was."""
+    asked = ["determined", "scoped", "notified", "elements", *(["aware"] if args.gdpr else [])]
+    unknown = [f"--{name}" for name in asked if getattr(args, name) is None]
+    if unknown:
+        show.line(f"not said, so read most strictly (--why says how): {' '.join(unknown)}", style="dim")
+
+
+def _tell_end(found: Clocks, law: Law, now: datetime) -> None:
+    from confide.incidents.duties import warn
+
     near = warn(found.duties, law, now)
     over = sum(duty.ends is not None and duty.ends <= now for duty in near)
     days = max(law.rules.warnings.calendar_days)
@@ -141,7 +156,7 @@ def _tell_age(found: Clocks) -> None:
 def _row(duty: Duty, now: datetime) -> tuple[str, ...]:
     persons = f"{duty.persons:,}" if duty.persons else ""
     sure = str(duty.certainty) if duty.certainty else ""
-    return (f"  {_until(duty)}", _left(duty, now), duty.what, persons, duty.cite, sure, duty.start)
+    return (_until(duty), _left(duty, now), duty.what, persons, duty.cite, sure)
 
 
 def _until(duty: Duty) -> str:

@@ -17,8 +17,8 @@ _WHAT: Final = {
     "hipaa-secretary-large": "notice to the Secretary (500 or more)",
     "hipaa-secretary-small": "notice to the Secretary (fewer than 500)",
     "hipaa-business-associate": "business associate tells the covered entities",
-    "hipaa-substitute-10plus": "substitute notice",
-    "hipaa-records": "keep the papers",
+    "hipaa-substitute-10plus": "substitute notice for {amount} days",
+    "hipaa-records": "keep the papers for {amount} {unit}",
     "part2": "the same for records of substance use treatment",
     "gdpr-33": "notice to the supervisory authority",
     "gdpr-34": "letters to the data subjects",
@@ -36,11 +36,14 @@ def _duty(
 ) -> Duty:  # fmt: skip
     clock, counting = reckoning.law.clocks[name], reckoning.law.rules.clocks[name]
     term, reach = term or Term(), reach or Reach((), 0)
+    what = _WHAT[name].format(amount=clock.amount, unit=clock.unit)
+    if code:
+        what += f", {reckoning.law.states[code].state}"
     if standing is Standing.DUE and not reckoning.law.confirmed(clock.cert):
         standing = Standing.UNCONFIRMED
     return Duty(
         id=f"{name}:{code}" if code else name,
-        what=f"{_WHAT[name]}, {reckoning.law.states[code].state}" if code else _WHAT[name],
+        what=what,
         to=clock.to or clock.effect,
         standing=standing,
         cite=clock.cite,
@@ -58,7 +61,7 @@ def _duty(
         projected=term.projected,
         why=why,
         questions=(reach.question,) if standing is Standing.DECIDE and reach.question else (),
-        notes=tuple(note for note in (clock.also, clock.cond, *notes) if note),
+        notes=tuple(note for note in (clock.also, clock.cond, reach.note, *notes) if note),
         zone=term.zone,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -51,6 +51,7 @@ class Reach:
     entities: tuple[str, ...]
     persons: int
     question: str = ""
+    note: str = ""
 
 
 class Reckoning:
@@ -224,24 +225,20 @@ class Reckoning:
     def reach(self, code: str, counting: Counting) -> Reach:
         """Return which covered entities reach a threshold about the residents of *code*."""
         sure, maybe = [], []
-        for entity in self.incident.entities:
+        for entity in self.concerned(code):
             known, at_most = _counts(entity, code, counting)
-            if not _concerned(entity, code):
-                continue
             if _reached(counting, known):
                 sure.append(entity)
             elif _reached(counting, at_most):
                 maybe.append(entity)
         if counting.counted == "all" and self.incident.vendor and _reached(counting, self.incident.persons):
-            concerned = [each for each in self.incident.entities if _concerned(each, code)]
-            return _reach(concerned, code)
+            return _reach(self.concerned(code), code)
+        unsure = "it depends on persons whose state of residence is not known"
         if sure:
-            return _reach(sure, code)
+            note = f"covered entities of which {unsure}: {len(maybe):,} more" if maybe else ""
+            return replace(_reach(sure, code), note=note)
         if maybe:
-            return Reach(
-                tuple(each.name for each in maybe), sum(_persons(each, code) for each in maybe),
-                "it depends on persons whose state of residence is not known",
-            )  # fmt: skip
+            return replace(_reach(maybe, code), question=unsure)
         total = self.incident.persons if counting.counted == "all" else self.incident.totals.get(code, 0)
         if (
             counting.counted in {"state", "all"}
@@ -255,6 +252,19 @@ class Reckoning:
             )
         return Reach((), 0)
 
+    def concerned(self, code: str) -> list[Entity]:
+        """Return the covered entities with residents of *code*, or with anybody where it is empty."""
+        return self._living.get(code, [])
+
+    @cached_property
+    def _living(self) -> dict[str, list[Entity]]:
+        found: dict[str, list[Entity]] = {}
+        for entity in self.incident.entities:
+            for code, count in (*entity.residents.items(), ("", entity.persons)):
+                if count:
+                    found.setdefault(code, []).append(entity)
+        return found
+
 
 def _date(moment: Moment | None) -> date:
     assert moment is not None  # noqa: S101 - HIPAA's letters have an end
@@ -267,10 +277,6 @@ def _reach(entities: list[Entity], code: str) -> Reach:
 
 def _persons(entity: Entity, code: str) -> int:
     return entity.residents.get(code, 0) if code else entity.persons
-
-
-def _concerned(entity: Entity, code: str) -> bool:
-    return entity.persons > 0 if not code else entity.residents.get(code, 0) > 0
 
 
 def _counts(entity: Entity, code: str, counting: Counting) -> tuple[int, int]:

@@ -163,7 +163,7 @@ def make(
         projected=term.projected,
         why=why,
         questions=tuple(case.questions) if standing in {Standing.DECIDE, Standing.UNCONFIRMED} else (),
-        notes=tuple(note for note in (*case.notes, *extra) if note),
+        notes=tuple(note for note in (*case.notes, reach.note, *extra) if note),
         zone=term.zone,
     )
 
@@ -215,7 +215,8 @@ def _individuals(reckoning: Reckoning, state: State) -> Duty:
     case = Case(reckoning, state, "individual")
     gone = _common(case)
     if gone:
-        return make(case, "resident", state.ind_cert, *gone)
+        met = gone[0] is Standing.MET and reckoning.hipaa_applies
+        return make(case, "resident", state.ind_cert, *gone, reckoning.hipaa_letters if met else None)
     for statement in reckoning.incident.statements:
         if not statement.written and statement.cleared is None:
             case.notes.append("law enforcement's oral word does not move this day: ask for it in writing")
