@@ -37,7 +37,8 @@ test: .venv/dev.stamp ## all tests, on SQLite and on PostgreSQL; PYTEST="-k name
 drill: export CONFIDE_WHOLE_DRILLS = 1
 drill: .venv/dev.stamp ## the long drills whole: ten thousand stolen passwords, five hundred kills, ten thousand tamperings, a quarter million rows on Spark
 	$(BIN)/python -m pytest -v -s tests/server/test_stuffing.py tests/faults/test_killed_imports.py \
-		tests/faults/test_killed_server.py tests/audit/test_verdict.py tests/audit/test_standalone.py tests/spark $(PYTEST)
+		tests/faults/test_killed_server.py tests/audit/test_verdict.py tests/audit/test_standalone.py tests/protect/test_tokens.py \
+		tests/spark $(PYTEST)
 
 faults: .venv/dev.stamp ## only the tests that kill, fill and break things, with their output
 	$(BIN)/python -m pytest -v -s tests/faults tests/leaks $(PYTEST)

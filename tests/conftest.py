@@ -24,6 +24,10 @@ TESTS = Path(__file__).parent
 WHOLE_SYSTEM = ("journeys", "leaks", "faults")
 # Files that take longest begin first, so that neither core waits for the other at the end.
 LONGEST = (
+    "cli/test_init.py",
+    "spark/test_cluster.py",
+    "cli/test_client.py",
+    "files/test_killed.py",
     "server/test_stolen_session.py",
     "server/test_reach.py",
     "server/test_openapi.py",
