@@ -260,7 +260,7 @@ def test_without_the_keys_nobody_proves_anything(surgery, clock):
         factors.check_code(desk, app.code(clock()), clock())
     assert other.secret not in str(theirs.data)
     DataKey.objects.filter(practice="host").delete()
-    factors.system().factors._keyring.forget()
+    factors.system().factors._host.keyring().forget()
     with pytest.raises(ConfideError):
         factors.check_code(doctor, app.code(clock()), clock())
 
