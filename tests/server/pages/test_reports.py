@@ -100,7 +100,7 @@ def test_the_papers_are_pdf_and_the_name_on_them_is_uncovered_once(day, privacy)
         assert b"/StructTreeRoot" in made.content or b"/MarkInfo" in made.content
         assert "attachment" in made["Content-Disposition"]
         assert privacy.get(f"/patients/{day.patient}/{name}/paper").status_code == 405
-    uncovered = JournalEntry.objects.filter(action="reveal")[before:]
+    uncovered = JournalEntry.objects.filter(action="reveal").order_by("pk")[before:]
     assert [(entry.purpose, entry.elements) for entry in uncovered] == [("PATRQT", {"name": "clear"})] * 2
 
 
