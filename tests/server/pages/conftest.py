@@ -30,3 +30,13 @@ def doctor(surgery: Any) -> Any:
 @pytest.fixture
 def privacy(surgery: Any) -> Any:
     return surgery.sign_in("privacy")
+
+
+@pytest.fixture
+def day(surgery: Any, desk: Any, doctor: Any) -> Any:
+    """A short day: both open the chart, one uncovers a phone number."""
+    doctor.get(f"/patients/{surgery.patient}")
+    desk.get(f"/patients/{surgery.patient}")
+    form = {"element": "phone", "purpose": "TREAT", "type": "Patient", "id": surgery.patient}
+    desk.post(f"/patients/{surgery.patient}/reveal", form)
+    return surgery

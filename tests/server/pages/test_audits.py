@@ -14,16 +14,6 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys
 JOURNAL = "/fhir/R4/AuditEvent"
 
 
-@pytest.fixture
-def day(surgery, desk, doctor):
-    """A short day: both open the chart, one uncovers a phone number."""
-    doctor.get(f"/patients/{surgery.patient}")
-    desk.get(f"/patients/{surgery.patient}")
-    form = {"element": "phone", "purpose": "TREAT", "type": "Patient", "id": surgery.patient}
-    desk.post(f"/patients/{surgery.patient}/reveal", form)
-    return surgery
-
-
 def ask(privacy, **asked):
     response = privacy.get(JOURNAL, {"_count": 200, **asked})
     assert response.status_code == 200, response.content

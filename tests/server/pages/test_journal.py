@@ -10,16 +10,6 @@ from tests.server.pages.surgery import SECRETS
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 
 
-@pytest.fixture
-def day(surgery, desk, doctor):
-    """A short day: both open the chart, one uncovers a phone number."""
-    doctor.get(f"/patients/{surgery.patient}")
-    desk.get(f"/patients/{surgery.patient}")
-    form = {"element": "phone", "purpose": "TREAT", "type": "Patient", "id": surgery.patient}
-    desk.post(f"/patients/{surgery.patient}/reveal", form)
-    return surgery
-
-
 def test_it_tells_who_saw_what_and_why(day, privacy):
     page = privacy.get("/journal").content.decode()
     assert "One person’s record was opened today, by 2 logins." in " ".join(page.split())

@@ -12,12 +12,12 @@ from django.utils import timezone
 from confide.audit.journal import line_of
 from confide.audit.models import JournalEntry
 from tests.server.pages.surgery import SECRETS
-from tests.server.pages.test_reports import day, text  # noqa: F401 - a fixture
+from tests.server.pages.test_reports import text
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 
 
-def test_a_search_finds_by_all_that_can_be_asked(day, privacy):  # noqa: F811
+def test_a_search_finds_by_all_that_can_be_asked(day, privacy):
     desk = day.account("desk").pk
     page = privacy.get("/journal/search", {"actor": desk, "patient": day.patient, "element": "phone"})
     said = text(page)
@@ -48,7 +48,7 @@ def test_what_is_not_on_the_form_is_not_asked(surgery, privacy, asked):
     assert privacy.get("/journal/search", {"patient": "somebody"}).status_code == 404
 
 
-def test_patterns_name_who_sees_most_and_what_is_late(day, privacy):  # noqa: F811
+def test_patterns_name_who_sees_most_and_what_is_late(day, privacy):
     mine = line_of(JournalEntry.objects.filter(action="reveal").latest("id")).entry
     now = timezone.now().replace(microsecond=0)
     at = (now - timedelta(days=2)).replace(hour=(now.hour + 12) % 24)

@@ -31,16 +31,6 @@ COUNTY = {
 }
 
 
-@pytest.fixture
-def day(surgery, desk, doctor):
-    """A short day: both open the chart, one uncovers a phone number."""
-    doctor.get(f"/patients/{surgery.patient}")
-    desk.get(f"/patients/{surgery.patient}")
-    form = {"element": "phone", "purpose": "TREAT", "type": "Patient", "id": surgery.patient}
-    desk.post(f"/patients/{surgery.patient}/reveal", form)
-    return surgery
-
-
 def text(response: Any) -> str:
     """What a person reads of a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", response.content.decode())).split())
