@@ -31,14 +31,17 @@ demo: .venv/demo.stamp ## a synthetic practice to look at; DEMO_PATIENTS=2000 fo
 test: .venv/dev.stamp ## all tests, on SQLite and on PostgreSQL; PYTEST="-k name" narrows them
 	$(BIN)/python -m pytest $(SHARED_OUT) $(PYTEST)
 	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest $(SHARED_OUT) -m database --ignore tests/leaks $(PYTEST)
-	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m pytest tests/leaks $(PYTEST)
+	$(BIN)/python -m tools.postgres --optional --told $(BIN)/python -m pytest tests/leaks $(PYTEST)
 
 # tests/scale.py: the same tests, with as many tries, kills and rows as were promised.
 drill: export CONFIDE_WHOLE_DRILLS = 1
-drill: .venv/dev.stamp ## the long drills whole: ten thousand stolen passwords, five hundred kills, ten thousand tamperings, a quarter million rows on Spark
+drill: .venv/dev.stamp ## the long drills whole: ten thousand stolen passwords, five hundred kills, ten thousand tamperings, a quarter million rows on Spark; every attack of `confide drill`
 	$(BIN)/python -m pytest -v -s tests/server/test_stuffing.py tests/faults/test_killed_imports.py \
-		tests/faults/test_killed_server.py tests/audit/test_verdict.py tests/audit/test_standalone.py tests/protect/test_tokens.py \
+		tests/faults/test_killed_server.py tests/faults/test_killed_mailings.py tests/files/test_killed.py tests/files/test_memory.py \
+		tests/audit/test_verdict.py tests/audit/test_standalone.py tests/protect/test_tokens.py tests/records/test_roundtrip.py \
+		tests/access/test_days.py tests/access/test_budget.py tests/drill/test_clinic.py tests/journeys/test_export.py \
 		tests/spark $(PYTEST)
+	$(BIN)/confide drill all
 
 faults: .venv/dev.stamp ## only the tests that kill, fill and break things, with their output
 	$(BIN)/python -m pytest -v -s tests/faults tests/leaks $(PYTEST)
@@ -56,9 +59,11 @@ format: .venv/dev.stamp ## write the code as `make lint` wants to see it
 bench: .venv/bench.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks
 
-bench-large: .venv/bench.stamp ## the same for ten million rows, and a journal of JOURNAL_ENTRIES=1000000: minutes, gigabytes of disk
+bench-large: .venv/bench.stamp ## the same for ten million rows, a journal of JOURNAL_ENTRIES=1000000, and the incident of ANCHOR_PERSONS=1049375: an hour, gigabytes of disk
 	$(BIN)/python -m benchmarks --large
-	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m benchmarks --large history
+	$(BIN)/python -m tools.postgres --optional --hasty $(BIN)/python -m benchmarks --large history
+	$(BIN)/python -m tools.postgres --optional --hasty $(BIN)/python -m benchmarks --large theft
+	$(BIN)/python -m tools.postgres --optional $(BIN)/python -m benchmarks --large anchor
 
 attack: .venv/dev.stamp build/attackers/schemathesis.stamp build/attackers/wapiti.stamp ## schemathesis and wapiti against a real server: minutes; ATTACK_EXAMPLES, ATTACK_SECONDS
 	$(BIN)/python -m tools.attack build/attackers

@@ -1,187 +1,25 @@
 """A journal of years, filled fast with the real schema; its hashes, places and checkpoint are right.
 
-`make bench-large` fills a million entries, or JOURNAL_ENTRIES; on PostgreSQL, by COPY. Indexes
-(not the primary key) are made at the end: the same tables, sooner.
+`make bench-large` fills a million entries, or JOURNAL_ENTRIES; see ``filling``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import time
-import uuid
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks import Figure, LeftOut, large, percentiles
+from benchmarks.filling import WINDOW, YEARS, Filler
 
 if TYPE_CHECKING:
     from confide.access.decide import Grant
     from confide.wiring import System
 
 ENTRIES: Final = int(os.environ.get("JOURNAL_ENTRIES", "1000000"))
-CHUNK: Final = 50_000
-YEARS: Final = 6
-WINDOW: Final = timedelta(days=17)
-OF_EACH: Final = 1_000
-"""Entries about each patient."""
-
-OPENING: Final = 8
-"""Entries that follow each other when a chart is opened: one for each of its resources."""
-
-STAFF: Final = 400
-_THIEF: Final = 0.004
-"""The part of all entries that one login makes, all in its last seventeen days."""
-
-_FORMS: Final = (
-    '{"birth-date":"clear","clinical":"clear","date":"clear","name":"clear"}',
-    '{"address":"clear","name":"clear","phone":"clear"}',
-    '{"clinical":"clear","date":"clear"}',
-    '{"member-id":"clear","name":"clear","ssn":"masked"}',
-)
-"""As the journal writes them: keys sorted, no blanks."""
-
-
-class Filler:
-    """Makes entries in the order of their moments, and gives each its place in the tree.
-
-    Args:
-        practice: The practice's id.
-        number: How many.
-        end: The moment of the last one, aware UTC.
-    """
-
-    def __init__(self, practice: str, number: int, end: datetime) -> None:
-        self.practice, self.number, self.end = practice, number, end
-        self._dice = random.Random(1)
-        self.patients = [self._name() for _ in range(max(20, number // OF_EACH))]
-        self.staff = [self._name() for _ in range(STAFF)]
-        self.thief = self._name()
-        self.step = timedelta(days=365 * YEARS) / number
-
-    def _name(self) -> str:
-        return str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
-
-    def rows(self, start: int, end: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """Entries *start* to before *end*: each as a line for COPY, and as the sequencer reads it."""
-        dice, staff, patients = self._dice.random, self.staff, self.patients
-        since, actor, patient = self.end - WINDOW, staff[0], patients[0]
-        # All that the thief makes falls into the window, which is a small part of all the time that there is.
-        share = _THIEF * 365 * YEARS / WINDOW.days
-        for n in range(start, end):
-            at = self.end - self.step * (self.number - n)
-            if n % OPENING == 0:
-                actor = self.thief if at >= since and dice() < share else staff[int(dice() ** 2 * STAFF)]
-                patient = patients[int(dice() * len(patients))]
-            moment = at.isoformat()
-            action, elements = "reveal" if n % 5 == 0 else "read", _FORMS[n % len(_FORMS)]
-            thing = f"{n:08x}-0000-4000-8000-{n:012x}"
-            credential = f"session:{actor[:8]}{moment[2:10]}"
-            canonical = (
-                f'{{"action":"{action}","actor":"{actor}","actor_kind":"person","address":"192.0.2.7",'
-                f'"at":"{moment[:-6]}Z","body_sha256":"","credential":"{credential}","device":"{actor}",'
-                f'"elements":{elements},"outcome":"0","patient":"{patient}","practice":"{self.practice}",'
-                f'"purpose":"TREAT","reason_sealed":"","relationship":"appointment","resource_id":"{thing}",'
-                f'"resource_type":"Observation","role":"front_desk","version":1}}'
-            )
-            leaf = hashlib.sha256(b"\x00" + canonical.encode()).digest()
-            line = (
-                f"{n + 1}\t{moment}\t{self.practice}\tperson\t{actor}\t{credential}\tfront_desk\t{action}\t"
-                f"TREAT\t{patient}\t{elements}\tObservation\t{thing}\t1\t\\\\x\t0\t192.0.2.7\t\\\\x\t{actor}\t"
-                f"appointment\t\\\\x{leaf.hex()}\n"
-            )
-            yield line, (n + 1, leaf, self.practice, patient, credential)
-
-    def fill(self, system: System) -> None:
-        """Copy everything in; sign one checkpoint over all of it."""
-        from django.db import connection
-
-        from confide.audit import partitions
-        from confide.audit.models import JournalEntry
-
-        month, last = partitions.month_of(self.end - self.step * self.number), partitions.month_of(self.end)
-        there = set(partitions.months())
-        indexes = list(JournalEntry._meta.indexes)
-        with connection.schema_editor() as editor:
-            for index in indexes:
-                editor.remove_index(JournalEntry, index)
-            while month <= last:
-                for statement in partitions.statements(month) if month not in there else ():
-                    editor.execute(statement)
-                month = month.next()
-        self._copy(system)
-        with connection.schema_editor() as editor:
-            editor.execute("SET LOCAL maintenance_work_mem = '1GB'")
-            for index in indexes:
-                editor.add_index(JournalEntry, index)
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE audit_journalentry")
-            cursor.execute("VACUUM ANALYZE audit_leaf")
-            cursor.execute("SELECT id FROM audit_journalentry TABLESAMPLE SYSTEM (1) LIMIT 500")
-            some = [id_ for (id_,) in cursor.fetchall()]
-        _check(some)
-
-    def _copy(self, system: System) -> None:
-        from django.db import connection, transaction
-
-        from confide.audit import sequencer
-        from confide.audit.journal import _COLUMNS
-        from confide.audit.models import Checkpoint
-        from confide.audit.notes import Head, Note
-        from confide.cipher.tree import Frontier
-
-        columns = ", ".join(("id", *_COLUMNS, "leaf"))
-        frontier, counts = Frontier(), _Counts()
-
-        def send(lines: tuple[str, ...], places: Any) -> None:
-            with transaction.atomic(), connection.cursor() as cursor:
-                with cursor.copy(f"COPY audit_journalentry ({columns}) FROM STDIN") as copy:
-                    copy.write("".join(lines))
-                with cursor.copy(sequencer._PLACES["postgresql"]) as copy:
-                    copy.write("".join(f"{p}\t{i}\t{a}\t{b}\n" for p, i, a, b in places))
-
-        with ThreadPoolExecutor(1) as hand:  # the next ones are made while the database takes these
-            sent: Future[None] | None = None
-            for start in range(0, self.number, CHUNK):
-                lines, rows = zip(*self.rows(start, min(start + CHUNK, self.number)), strict=True)
-                # The sequencer's own counting and hashing, without its rounds.
-                places, leaves = sequencer._place(rows, start, counts)
-                frontier = frontier.grow(leaves)
-                if sent is not None:
-                    sent.result()
-                sent = hand.submit(send, lines, places)
-            if sent is not None:
-                sent.result()
-            hand.submit(lambda: connection.close()).result()  # noqa: PLW0108 - its own connection
-        signer = system.sequencer._signer()
-        text = str(Head(signer.name, frontier.size, frontier.root()))
-        with transaction.atomic(), connection.cursor() as cursor:
-            with cursor.copy("COPY audit_tally (kind, key, count) FROM STDIN") as copy:
-                copy.write("".join(f"{kind}\t{key}\t{count}\n" for (kind, key), count in counts.items()))
-            cursor.execute("SELECT setval('audit_journalentry_id_seq', %s)", [self.number])
-            Checkpoint.objects.create(
-                size=frontier.size, at=self.end, root=frontier.root(), frontier=bytes(frontier),
-                floor=self.number, note=str(Note(text, (signer.sign(text),))),
-            )  # fmt: skip
-
-
-class _Counts(dict[tuple[str, str], int]):
-    def __missing__(self, key: tuple[str, str]) -> int:
-        return 0
-
-
-def _check(some: list[int]) -> None:
-    """Hash some entries as the journal does: what was copied in must be what it would have written."""
-    from confide.audit.journal import hash_leaf, line_of
-    from confide.audit.models import JournalEntry
-
-    for row in JournalEntry.objects.filter(pk__in=some):
-        line = line_of(row)
-        if hash_leaf(line.entry) != line.leaf:
-            raise LeftOut("the filler writes hashes that are not the journal's")
 
 
 @large
@@ -259,23 +97,32 @@ def _questions(system: System, grant: Grant, filler: Filler, now: datetime) -> I
 
 
 def _proofs(system: System, filler: Filler) -> Iterator[Figure]:
-    """A proof of inclusion for an entry, from the published tiles."""
+    """A proof of inclusion for an entry, from the published tiles; and as it is written for an outsider."""
     from confide.audit.models import Checkpoint, JournalEntry, Leaf
+    from confide.audit.proofs import prove, prove_entries
     from confide.audit.publication import hash_leaf
-    from confide.cipher.tree import prove_inclusion, verify_inclusion
+    from confide.cipher.tree import verify_inclusion
 
     system.sequencer.seal(datetime.now(UTC))  # publishes, too
     newest = Checkpoint.objects.latest("size")
-    dice, times = random.Random(2), []
+    tiles, dice = system.sequencer.tiles, random.Random(2)
+    times: list[float] = []
+    written: list[float] = []
     for _ in range(200):
         wanted = dice.randrange(1, ENTRIES + 1)
+        hashed = bytes(JournalEntry.objects.get(pk=wanted).leaf)
         started = time.perf_counter()
         leaf = Leaf.objects.get(entry=wanted)
-        path = prove_inclusion(leaf.position, newest.size, system.sequencer.tiles.nodes(newest.size))
+        place = hash_leaf(hashed, wanted, leaf.of_patient, leaf.of_credential)
+        path = prove(place, leaf.position, newest, tiles)
         times.append((time.perf_counter() - started) * 1e3)
-        row = JournalEntry.objects.get(pk=wanted)
-        hashed = hash_leaf(bytes(row.leaf), wanted, leaf.of_patient, leaf.of_credential)
-        verify_inclusion(leaf.position, newest.size, hashed, path, bytes(newest.root))
-    cut = percentiles(times)
-    yield Figure(f"proof of inclusion, {ENTRIES:,} entries, p50", cut[50], "ms", target=5)
-    yield Figure(f"proof of inclusion, {ENTRIES:,} entries, p99", cut[99], "ms", target=5)
+        verify_inclusion(leaf.position, newest.size, place, path, bytes(newest.root))
+        wanted = dice.randrange(1, ENTRIES + 1)
+        started = time.perf_counter()
+        for _ in prove_entries([wanted], tiles):
+            pass
+        written.append((time.perf_counter() - started) * 1e3)
+    for what, measured in (("proof of inclusion", times), ("the same, with the entry and note", written)):
+        cut = percentiles(measured)
+        yield Figure(f"{what}, {ENTRIES:,} entries, p50", cut[50], "ms", target=5)
+        yield Figure(f"{what}, {ENTRIES:,} entries, p99", cut[99], "ms", target=5)

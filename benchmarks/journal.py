@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import Figure, benchmark, percentiles
+from benchmarks import Figure, LeftOut, benchmark, percentiles
 
 CALLERS = 32
 HTTP_CALLERS = 8
@@ -91,48 +98,118 @@ def _together(work: Callable[[int], None], callers: int) -> float:
     return time.perf_counter() - started
 
 
+_CALLERS = """
+import base64, json, pickle, sys, threading, time
+import django
+django.setup()
+from django.conf import settings
+from django.db import connections
+from confide import wiring
+from confide.access.decide import act_as_client
+from confide.access.models import Client
+from confide.access.roles import Action, Purpose
+from confide.protect.elements import Element
+from confide.server.apps import log_of
+from confide.server.serving import settle
+
+system = wiring.build(wiring.open_file_kms(settings.CONFIG.keyring, None), log_of(settings.CONFIG))
+documents = pickle.loads(base64.b64decode(sys.stdin.readline()))
+names = json.loads(sys.stdin.readline())
+wanted, took, failed = frozenset({Element.SSN}), [], []
+ready = threading.Barrier(len(names) + 1)
+
+def reveal(grant, document):
+    [shown] = system.vault.reveal(grant, [document], wanted)
+    assert Element.SSN in shown.shown
+
+def run(name):
+    try:
+        actor = act_as_client(Client.objects.get(pk=name), "token")
+        grant = system.decide(actor, Action.REVEAL, Purpose.PATRQT, None, Element)
+        reveal(grant, documents[0])  # the connection is open, and the statements are prepared
+        own = []
+        ready.wait()
+        for document in documents[1:]:
+            begun = time.perf_counter()
+            reveal(grant, document)
+            own.append((time.perf_counter() - begun) * 1e3)
+        took.extend(own)
+    except BaseException as problem:
+        failed.append(repr(problem))
+        ready.abort()
+    finally:
+        connections.close_all()
+
+running = [threading.Thread(target=run, args=(name,)) for name in names]
+for thread in running:
+    thread.start()
+settle()  # as a server does
+print("ready", flush=True)
+sys.stdin.readline()
+ready.wait()
+begun, cpu = time.time(), time.process_time()
+for thread in running:
+    thread.join()
+assert not failed, failed
+print(json.dumps([took, begun, time.time(), time.process_time() - cpu]))
+"""
+
+
+def _reveal(
+    practice: Any, documents: list[Any], processes: int, callers: int
+) -> tuple[list[float], float, float]:
+    """Milliseconds of each reveal, seconds of all, and of cores; so many *callers* in each."""
+    more = {"CONFIDE_PRACTICE_DAY_PATIENTS": str(10**8), "CONFIDE_HOST_DAY_PATIENTS": str(10**8)}
+    more |= {"CONFIDE_CLIENT_CEILING_PATIENTS": str(10**6)}
+    handed = base64.b64encode(pickle.dumps(documents)).decode()
+    running = []
+    for _ in range(processes):
+        clients = [practice.client(day_patients=10**6, day_units=10**8).id for _ in range(callers)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", _CALLERS],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | more,
+        )  # fmt: skip
+        process.stdin.write(f"{handed}\n{json.dumps(clients)}\n")
+        process.stdin.flush()
+        running.append(process)
+    if any(process.stdout.readline() != "ready\n" for process in running):
+        raise LeftOut("the callers do not start")
+    for process in running:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
+    took = [each for times, *_ in said for each in times]
+    seconds = max(end for _, _, end, _ in said) - min(begun for _, begun, _, _ in said)
+    return took, seconds, sum(cpu for *_, cpu in said)
+
+
 @benchmark
 def journal_reveals() -> Iterator[Figure]:
-    """32 programs at the vault's Python API, each patient new to each: paid, journalled, durable, opened."""
-    from confide.protect.elements import Element
+    """Programs at the vault's Python API, each patient new to each: paid, journalled, durable, opened.
 
+    One alone; 32 of one process; and 32 of two processes, as the server runs on two cores.
+    """
     practice, vendor = _found()
     documents = _documents(practice)
-    clients = [practice.client(day_patients=10**6, day_units=10**8) for _ in range(CALLERS + 1)]
-    grants = [practice.grant("reveal", client) for client in clients]
-    wanted = frozenset({Element.SSN})
-    took: list[float] = []
-
-    def reveal(caller: int) -> None:
-        own = []
-        for document in documents:
-            begun = time.perf_counter()
-            [shown] = practice.system.vault.reveal(grants[caller], [document], wanted)
-            own.append((time.perf_counter() - begun) * 1e3)
-            if Element.SSN not in shown.shown:
-                raise AssertionError("it was not shown")
-        took.extend(own)
-
-    alone = _together(lambda _: reveal(CALLERS), 1)
-    one = percentiles(took)
-    yield Figure(f"single reveals, one caller, {vendor}", PATIENTS / alone, "reveals/s")
-    yield Figure(f"single reveals, one caller, {vendor}, p50", one[50], "ms")
-    took.clear()
-    cpu = time.process_time()
-    seconds = _together(reveal, CALLERS)
-    cpu = time.process_time() - cpu
-    cut = percentiles(took)
+    took, seconds, _ = _reveal(practice, documents, 1, 1)
+    yield Figure(f"single reveals, one caller, {vendor}", len(took) / seconds, "reveals/s")
+    yield Figure(f"single reveals, one caller, {vendor}, p50", percentiles(took)[50], "ms")
     target = 400 if vendor == "SQLite" else 2000
-    name = f"single reveals, {CALLERS} callers, {vendor}"
-    yield Figure(name, len(took) / seconds, "reveals/s", target=target)
-    yield Figure(f"{name}, this process's share of a core's time", cpu / len(took) * 1e6, "us")
-    yield Figure(f"{name}, p50", cut[50], "ms")
-    yield Figure(f"{name}, p99", cut[99], "ms")
+    for processes in (1, 2):
+        took, seconds, cpu = _reveal(practice, documents, processes, CALLERS // processes)
+        cut = percentiles(took)
+        shape = "one process" if processes == 1 else f"{processes} processes"
+        name = f"single reveals, {CALLERS} callers of {shape}, {vendor}"
+        yield Figure(name, len(took) / seconds, "reveals/s", target=target)
+        yield Figure(f"{name}, time of a core in Python", cpu / len(took) * 1e6, "us")
+        yield Figure(f"{name}, p50", cut[50], "ms")
+        yield Figure(f"{name}, p99", cut[99], "ms")
 
 
 @benchmark
 def journal_batches() -> Iterator[Figure]:
     """Batches of 100 entries by two callers, and the sequencer beside them."""
+    _, vendor = _found()
     from django.db import transaction
 
     from confide.audit.journal import Journal
@@ -142,7 +219,6 @@ def journal_batches() -> Iterator[Figure]:
     from confide.wiring import utc_now
     from tests.audit.test_sequencer import entry
 
-    _, vendor = _found()
     journal = Journal()
     rows = [entry(f"p{n % 5000}", f"s{n % 40}") for n in range(BATCH * 50)]
     done = threading.Event()
@@ -224,14 +300,34 @@ def journal_http() -> Iterator[Figure]:
             ]
             took.extend(own)
 
+        served, asked = _used(), time.process_time()
         seconds = _together(ask, HTTP_CALLERS)
+        served, asked = _used() - served, time.process_time() - asked
     cut = percentiles(took)
     name = f"single values over HTTP, {HTTP_CALLERS} clients, {vendor}"
     yield Figure(name, len(took) / seconds, "reveals/s", target=200)
     yield Figure(f"{name}, p50", cut[50], "ms")
     yield Figure(f"{name}, p99", cut[99], "ms")
+    yield Figure(f"{name}, time of a core in the server", served / len(took) * 1e3, "ms")
+    yield Figure(f"{name}, time of a core in the clients", asked / len(took) * 1e3, "ms")
     yield Figure(f"a single value over HTTP, one client, {vendor}, p50", alone[50], "ms")
     yield from _parts(tokens[200:400], vendor, alone[50])
+
+
+def _used() -> float:
+    """Seconds of a core that the processes have used that this one has begun, and those that they have."""
+    parents, used = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # one that ends meanwhile
+            words = stat.read_text().rpartition(")")[2].split()
+            parents[int(stat.parent.name)] = int(words[1])
+            used[int(stat.parent.name)] = int(words[11]) + int(words[12])
+
+    def begun(process: int) -> bool:
+        parent = parents.get(process, 0)
+        return parent == os.getpid() or (parent > 1 and begun(parent))
+
+    return sum(time for process, time in used.items() if begun(process)) / os.sysconf("SC_CLK_TCK")
 
 
 def _parts(tokens: list[Any], vendor: str, whole: float) -> Iterator[Figure]:

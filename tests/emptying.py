@@ -1,4 +1,4 @@
-"""Between tests that commit, every table is emptied, past the triggers that guard the journal.
+"""Between tests that commit, every table is emptied, past the triggers of the journal; its files go too.
 
 Django would also make its content types and permissions anew each time, which takes longer than most tests;
 no test changes them, so they stay.
@@ -6,8 +6,10 @@ no test changes them, so they stay.
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, transaction
 from django.test import TransactionTestCase
 
@@ -29,6 +31,8 @@ def empty(*aliases: str) -> None:
             filled = _filled(cursor, sorted(set(tables) - STAYING))
             if filled:
                 delete(cursor, filled)
+    # What was published of a journal that is gone would look like the trace of a database that was put back.
+    shutil.rmtree(settings.CONFIG.journal, ignore_errors=True)
 
 
 def _filled(cursor: Any, tables: list[str]) -> list[str]:

@@ -256,7 +256,9 @@ def read_only(alias: str) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(on)
     try:
-        yield
+        # Who pays for others would do it on the process's connection, unless this one is watched.
+        with connection.execute_wrapper(lambda execute, *words: execute(*words)):
+            yield
     finally:
         with connection.cursor() as cursor:
             cursor.execute(off)

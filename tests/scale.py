@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 WHOLE = bool(os.environ.get("CONFIDE_WHOLE_DRILLS"))
+AGAIN = "DATABASE_URL" in os.environ
+"""Whether this is the run on PostgreSQL, after that on SQLite."""
 
 
 def scale(whole: int, short: int) -> int:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import installation
-from tools.postgres import free_port
+from tools.outside import free_port
 
 SERVE = """
 import os

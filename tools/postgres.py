@@ -1,4 +1,8 @@
-"""A throw-away PostgreSQL cluster around one command: ``python -m tools.postgres [--optional] COMMAND...``.
+"""A throw-away PostgreSQL cluster around one command: ``python -m tools.postgres [OPTIONS] COMMAND...``.
+
+``--optional`` leaves the command out where there is no PostgreSQL. ``--hasty`` writes nothing durably, for
+what is filled once to be read: never for what measures or tests a write. ``--told`` logs every statement, for
+the tests that look for clear values in what the server was told; it makes each of them slower.
 
 The command sees ``DATABASE_URL`` and ``KEYS_DATABASE_URL`` (two empty databases), ``CONFIDE_TEST_PGDATA``
 and ``CONFIDE_TEST_PGLOG`` (the folder and log, for tests that read every byte) and ``CONFIDE_PG_BIN``.
@@ -8,17 +12,17 @@ one. It is gone afterwards.
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,12 +33,21 @@ SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=100",
-    "log_statement=all",  # so that the leak tests see what the server was told
+)
+OPTIONS = ("--optional", "--hasty", "--told")
+TOLD = ("log_statement=all",)
+HASTY = (
+    "fsync=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=16GB",
+    "shared_buffers=1GB",
 )
 
 
 @contextmanager
-def cluster(programs: Path) -> Iterator[dict[str, str]]:
+def cluster(programs: Path, more: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """Run a cluster; yield the environment for those who use it."""
     user = _owner()
     folder = Path(tempfile.mkdtemp(prefix="confide-postgres-"))
@@ -50,9 +63,9 @@ def cluster(programs: Path) -> Iterator[dict[str, str]]:
         initdb = [programs / "initdb", "-D", data, "-U", "confide", f"--pwfile={password_file}"]
         initdb += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--data-checksums"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=quiet, **become)
-        port = free_port()
+        port = outside.free_port()
         postgres = [programs / "postgres", "-D", data, "-p", str(port)]
-        for option in SETTINGS:
+        for option in (*SETTINGS, *more):
             postgres += ["-c", option]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
@@ -106,24 +119,19 @@ def _owner() -> pwd.struct_passwd | None:
     sys.exit("confide: PostgreSQL refuses to run as root, and there is no other user (add the user postgres)")
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def main(arguments: list[str]) -> int:
-    optional = arguments[:1] == ["--optional"]
-    command = arguments[optional:]
+    command = list(itertools.dropwhile(OPTIONS.__contains__, arguments))
+    options = arguments[: len(arguments) - len(command)]
     if not command:
-        sys.exit("usage: python -m tools.postgres [--optional] COMMAND...")
+        sys.exit("usage: python -m tools.postgres [--optional] [--hasty] [--told] COMMAND...")
     programs = outside.postgres()
     if programs is None:
         print(f"left out: the tests on PostgreSQL: {outside.NO_POSTGRES}")
-        return 0 if optional and not os.environ.get("CONFIDE_NOTHING_LEFT_OUT") else 1
+        return 0 if "--optional" in options and not os.environ.get("CONFIDE_NOTHING_LEFT_OUT") else 1
     outside.use_memory()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with cluster(programs) as environment:
+    more = (*(HASTY if "--hasty" in options else ()), *(TOLD if "--told" in options else ()))
+    with cluster(programs, more) as environment:
         try:
             return subprocess.run(command, env=os.environ | environment, check=False).returncode
         except KeyboardInterrupt:

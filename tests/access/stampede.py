@@ -25,8 +25,7 @@ from confide.access.roles import Action, Form, Purpose, Role  # noqa: E402
 from confide.errors import BudgetSpent, Unavailable  # noqa: E402
 from confide.protect.elements import Element  # noqa: E402
 
-THREADS = 64
-SCENARIO, SEED = sys.argv[1], int(sys.argv[2])
+SCENARIO, SEED, THREADS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 NOW = datetime(2026, 5, 4, 8, 1, tzinfo=UTC)
 ELEMENTS = [Element.NAME, Element.SSN, Element.PHONE, Element.BIRTH_DATE]
 MOMENTS = [timedelta(minutes=m) for m in (0, 3, 20, 55, 130, 600, 1500, 3000, 14_000, 30_000, 43_000)]

@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
@@ -17,11 +17,13 @@ from confide.errors import StepUpNeeded
 from confide.protect.elements import CATALOGUE, Element
 from confide.records.finder import MOST_WHILE_TYPING
 from tests.practice import Practice, build, observation
+from tests.scale import WHOLE
 
 from .conftest import NOW
 
 database = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 PANEL = 700
+BY = ("name", "called", "birth date") if WHOLE else ("called",)
 MORNING = NOW.replace(hour=8)
 
 
@@ -53,6 +55,14 @@ class Panel:
         self.ids = [
             system.charts.create(write, resource(i, person)).id for i, person in enumerate(self.people)
         ]
+        self.strangers = random.Random(4).sample(range(PANEL), PANEL)
+
+    def begin(self, number, count):
+        """Begin the day of this *number*; the people of whom nobody had anything to do before."""
+        self.elm.clock.now = MORNING + timedelta(days=number)
+        taken, self.strangers = self.strangers[:count], self.strangers[count:]
+        assert len(taken) == count, "the panel is too small"
+        return taken
 
     def work(self, actor, purpose, minutes):
         """One look-up after the other, *minutes* apart; yields a way to grant."""
@@ -122,21 +132,32 @@ def within(actor, role, clock):
 
 
 @database
-@pytest.mark.parametrize("by", ["name", "called", "birth date"])
-def test_the_day_of_a_front_desk(panel, by):
+def test_honest_days_end_within_the_budgets(panel):
+    """One panel, which takes longer to write than to look people up in; each day is of other people."""
+    days = [
+        *(partial(day_of_a_front_desk, by=by) for by in BY),
+        partial(day_of_somebody_else, role=Role.NURSE, purpose=Purpose.TREAT, count=40, minutes=11),
+        partial(day_of_somebody_else, role=Role.CLINICIAN, purpose=Purpose.TREAT, count=30, minutes=15),
+        partial(day_of_somebody_else, role=Role.BILLER, purpose=Purpose.HPAYMT, count=75, minutes=6),
+    ]
+    for number, day in enumerate(days):
+        day(panel, number)
+
+
+def day_of_a_front_desk(panel, day, by):
     """80 look-ups in seven hours, of 65 people: some come up again. The first hour has twice as many.
 
     Four in ten have no appointment: they call, and are given one, which opens little of their charts today.
     """
     chance = random.Random(by)
     desk = panel.elm.member("front_desk")
-    people = chance.sample(range(PANEL), 65)
+    people = panel.begin(day, 65)
     booked = set(people[:45])
     for number in booked:
         panel.elm.book(panel.ids[number])
-    day = [*people, *chance.sample(people, 15)]
+    calls = [*people, *chance.sample(people, 15)]
     work = panel.work(desk, Purpose.TREAT, 5)
-    for turn, number in enumerate(day):
+    for turn, number in enumerate(calls):
         if turn == 20:
             work = panel.work(desk, Purpose.TREAT, 6)
         grant = next(work)
@@ -153,25 +174,14 @@ def test_the_day_of_a_front_desk(panel, by):
     assert usage.patients >= 65
 
 
-@database
-@pytest.mark.parametrize(
-    ("role", "purpose", "count", "minutes"),
-    [
-        (Role.NURSE, Purpose.TREAT, 40, 11),
-        (Role.CLINICIAN, Purpose.TREAT, 30, 15),
-        (Role.BILLER, Purpose.HPAYMT, 75, 6),
-    ],
-    ids=str,
-)
-def test_the_day_of_the_others(panel, role, purpose, count, minutes):
+def day_of_somebody_else(panel, day, role, purpose, count, minutes):
     """They find their patients by name, open them, and see (or bill) what was measured.
 
     Who bills uncovers the SSN of one in five, and proves a second factor anew each time.
     """
-    chance = random.Random(role)
+    people = panel.begin(day, count)
     who = panel.elm.add({"resourceType": "Practitioner", "name": [{"family": "Okafor"}]})
     actor = panel.elm.member(role.value, who)
-    people = chance.sample(range(PANEL), count)
     for number in people:
         panel.elm.add(observation(panel.ids[number], note=[{"text": "said that she felt better"}]))
         if role is Role.BILLER:

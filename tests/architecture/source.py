@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +29,15 @@ class Module:
     def place(self) -> str:
         return str(self.path.relative_to(ROOT))
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All that is in the tree: every rule looks through it."""
+        return list(ast.walk(self.tree))
+
     def aliases(self) -> dict[str, str]:
         """What a name in this file stands for: {"documents": "confide.protect.documents"}."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     found[alias.asname or alias.name.partition(".")[0]] = (
@@ -43,14 +48,18 @@ class Module:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         return found
 
-    def uses(self) -> Iterator[tuple[str, int]]:
+    @cached_property
+    def uses(self) -> list[tuple[str, int]]:
         """Every dotted name that an expression names, resolved through the imports, with its line."""
-        aliases = self.aliases()
-        for node in ast.walk(self.tree):
+        return list(self._uses())
+
+    def _uses(self) -> Iterator[tuple[str, int]]:
+        aliases, own = self.aliases(), self.own()
+        for node in self.nodes:
             name = dotted(node) if isinstance(node, ast.Name | ast.Attribute) else None
             if name:
                 head, _, rest = name.partition(".")
-                full = aliases.get(head, f"{self.name}.{head}" if head in self.own() else head)
+                full = aliases.get(head, f"{self.name}.{head}" if head in own else head)
                 yield (f"{full}.{rest}" if rest else full), node.lineno
 
     def own(self) -> set[str]:

@@ -27,7 +27,7 @@ def test_every_command_is_explained() -> None:
         node.args[0].value
         for module in modules()
         if module.layer == "cli"
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", "") == "add_parser"
         and node.args
@@ -41,7 +41,7 @@ def test_every_setting_is_explained() -> None:
     settings = {
         node.value
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SETTING.match(node.value)
     }
     assert not [name for name in sorted(settings) if f"`{name}`" not in OPERATIONS]
@@ -86,13 +86,13 @@ def test_what_the_source_stands_on_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     listed = [*project["dependencies"]]
-    for extra in ("server", "postgres", "columns", "spark"):
+    for extra in ("server", "postgres", "s3", "columns", "spark"):
         listed += extras[extra]
     declared = {canonical(re.split(r"[\[<>=!~; ]", line)[0]) for line in listed}
     owners = packages_distributions()
     undeclared = set()
     for module in modules():
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

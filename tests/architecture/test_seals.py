@@ -15,13 +15,16 @@ from tests.architecture.source import dotted, modules
 
 OPENING = {
     "reveal",
+    "reveal_all",
     "open",
+    "open_seal",
     "uncover",
     "decrypt",
     "unwrap",
     "open_for_index",
     "_open",
     "unseal",
+    "unseal_bytes",
     "_typed",
     "_clear",
     "root_of",
@@ -39,9 +42,9 @@ DOORS = {
     "covers.Covers.uncover": (["reveal", "open"], [], {"values.Values.reveal.show"}),
     # Confide's own index: a system grant, and an entry in the journal. Nobody is shown anything.
     "door.Vault.open_for_index": (
-        ["reveal"],
+        ["reveal_all"],
         ["require", "durable", "_append"],
-        {"index.IdentityIndex.catch_up"},
+        {"index.IdentityIndex.catch_up", "matching.Matching.read"},
     ),
     "index.IdentityIndex.catch_up": (["open_for_index"], ["system_grant"], None),
     # What was typed when the glass was broken: for whoever reads the journal, and that is an entry first.
@@ -49,20 +52,35 @@ DOORS = {
     # What the privacy officer wrote down of a disclosure: the same; `asking` requires the grant and journals.
     "disclosures.Disclosures.account": (["_typed"], ["asking"], None),
     "disclosures.Disclosures._typed": (["unseal"], [], {"disclosures.Disclosures.account"}),
+    "reasons.Reasons.unseal_bytes": (["open"], [], {"reasons.Reasons.unseal"}),
     "reasons.Reasons.unseal": (
-        ["open"],
+        ["unseal_bytes"],
         [],
-        {"emergencies.Emergencies.read", "disclosures.Disclosures._typed"},
+        {"emergencies.Emergencies.read", "disclosures.Disclosures._typed", "enrolments.CodeSeals.read"},
     ),
     # An export: two people's word, asked again for every batch; an entry for each patient before the first.
     "release.Opening.export": (["open"], ["check"], None),
     "release._Opener.open": (["_clear"], [], {"release.Opening.export"}),
     "release._Opener._clear": (["reveal"], [], {"release._Opener.open"}),
+    # Records of several practices compared for an incident: an entry in each; digests under a key of one run.
+    "matching.Matching.read": (["open_for_index"], ["system_grant"], None),
+    # New tokens for a breach: two people's word before; an entry for each person, and then tokens are opened.
+    "retokens._exchange": (["open"], [], {"retokens.Retokens.reissue"}),
+    # New record numbers for a breach: two people's word before; each entry is looked for first.
+    "rekeying.Rekeying.open": (["reveal"], ["allow"], None),
+    # Synthetic patients are mixed from many: the index's own grant and entry, and nobody is shown anything.
+    "donors.open_donors": (["open_for_index"], ["system_grant"], None),
     # A downtime pack: two people's standing word; an entry for each patient before the first chart.
     "packs.Packs.starts": (["open_for_index"], ["system_grant"], None),
     "packs.Packing.open": (["reveal"], ["check"], None),
+    # Letters about a breach: two people's word, asked again for every batch, and its entries first.
+    "mailings.Mailings._opened": (["reveal"], [], {"mailings.Mailings.open"}),
+    # An enrolment code, of no patient's chart: opened for the letter that tells it.
+    "enrolments.CodeSeals.read": (["unseal"], [], None),
     # A person's second factor, of no patient: what is opened is compared with what was typed, in the server.
     "factors.FactorSeals.open": (["open"], [], None),
+    # What the watch remembers of logins, and who is synthetic: of no patient's chart, shown to nobody.
+    "keepsakes.Keepsakes.open": (["open"], [], set()),
     # Days of relationships: asked by decisions, which only compare them with today. Nobody is shown any.
     "days.SealedDays._days_of": (["open"], [], set()),
     # An export's root: recognises what left, and opens nothing of a patient's.
@@ -158,7 +176,7 @@ def test_what_opens_has_no_other_caller(name: str) -> None:
         f"{module.place}:{node.lineno} names {short}"
         for module in modules()
         if module.layer not in {"vault", "protect"} and short in {"open_for_index", "root_of"}
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if short == getattr(node, "attr", getattr(node, "id", ""))
     ]
     assert not elsewhere
@@ -168,14 +186,20 @@ def test_what_opens_has_no_other_caller(name: str) -> None:
     ("function", "order"),
     [
         ("telling.answer", ["pay", "act"]),
-        ("telling.pay", ["durable", "recheck", "charge_in_order", "write"]),
-        ("telling.charge_in_order", ["_charges_of", "reserve"]),
+        ("mailings.Mailings.open", ["check", "unpack", "_require_written", "_write", "_opened"]),
+        ("mailings.Mailings._write", ["durable", "append", "store"]),
+        ("telling.pay", ["durable", "pay_alone", "_groups", "pay"]),
+        ("telling.pay.pay_alone", ["recheck", "charge_in_order", "write"]),
+        ("telling.charge_in_order", ["_groups", "reserve"]),
+        ("telling._groups", ["_charges_of"]),
+        ("telling.write", ["append", "_entries"]),
         ("values.Values.tokenize", ["durable", "recheck", "charge_in_order", "write"]),
-        ("till.pay", ["join", "durable", "_pay"]),
-        ("till._pay", ["_charges", "reserve", "_pay_care", "append"]),
-        ("till._serve", ["durable", "paying"]),
-        ("till._pay_in_turn", ["atomic", "_pay"]),
-        ("till._pay_crowd", ["_charges", "reserve", "append"]),
+        ("desk.pay", ["join", "durable", "pay"]),
+        ("desk._serve", ["durable", "paying"]),
+        ("desk._pay_in_turn", ["atomic", "pay"]),
+        ("desk._pay_crowd", ["reserve", "entries", "append"]),
+        ("till.pay", ["_charges", "pay", "name"]),
+        ("till.pay.pay_alone", ["reserve", "_pay_care", "append"]),
         ("till._pay_care", ["is_care", "_charges", "reserve_care"]),
         ("till._charges", ["charge"]),
         ("telling.learn", ["charge", "durable", "learn", "append"]),
@@ -212,9 +236,10 @@ def test_above_the_vault_nobody_has_what_opens() -> None:
         f"{module.place}:{node.lineno} calls {ast.unparse(node.func)}"
         for module in modules()
         if module.layer in {"records", "server", "drill"}
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call)
-        and getattr(node.func, "attr", "") in {"reveal", "uncover", "open_for_index", "unwrap", "decrypt"}
+        and getattr(node.func, "attr", "")
+        in {"reveal", "reveal_all", "uncover", "open_for_index", "unwrap", "decrypt"}
         and (dotted(node.func) or "") not in {"self.vault.reveal", "values.reveal"}
     ]
     assert not strangers

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,6 +101,22 @@ def drop_triggers() -> None:
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'audit_%'")
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP TRIGGER {name}")
+
+
+@contextmanager
+def no_triggers() -> Iterator[None]:
+    """The same where it is committed: they are there again afterwards, for the tests that come next."""
+    with connection.cursor() as cursor:
+        kept = []
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'audit_%'")
+            kept = [sql for (sql,) in cursor.fetchall()]
+        drop_triggers()
+        yield
+        for table in TABLES if connection.vendor == "postgresql" else ():
+            cursor.execute(f"ALTER TABLE audit_{table} ENABLE TRIGGER USER")
+        for sql in kept:
+            cursor.execute(sql)
 
 
 # The attacks

@@ -144,14 +144,12 @@ def test_an_entry_is_written_in_the_transaction_of_what_it_tells(journal):
     assert not JournalEntry.objects.exists()
 
 
-def test_a_journal_that_cannot_be_written_says_so_without_values(journal, db, monkeypatch):
+def test_a_journal_that_cannot_be_written_says_so_without_values(journal, db):
     def fail(*args, **kwargs):
         raise DatabaseError("patient-1 was the value")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(connection, "cursor", fail)
-        with pytest.raises(JournalUnavailable) as caught:
-            journal.append([ENTRY])
+    with connection.execute_wrapper(fail), pytest.raises(JournalUnavailable) as caught:
+        journal.append([ENTRY])
     assert "patient-1" not in str(caught.value)
     assert caught.value.__suppress_context__
 

@@ -64,11 +64,25 @@ def test_what_fails_is_said_and_tried_again_and_stops_nobody_else(tmp_path):
     (tmp_path / "nowhere").mkdir()
     assert len(outlets.send(places, NOTES[0], tmp_path, NOW + EVERY)) == 3
     with pytest.raises(Unavailable, match="code 3"):
-        places[1].put(NOTES[0])
+        places[1].put(NOTES[0], NOW)
 
 
 @pytest.mark.parametrize(
-    "written", ["", "file", "file:", "file:kept", "syslog:here", "s3://bucket", "command:"]
+    "written",
+    [
+        "",
+        "file",
+        "file:",
+        "file:kept",
+        "syslog:here",
+        "s3://bucket",
+        "s3:",
+        "s3:B",
+        "s3:kept?days=0",
+        "s3:kept?key=x",
+        "s3:kept?endpoint=ftp://there",
+        "command:",
+    ],
 )
 def test_what_is_no_outlet_is_refused(written):
     with pytest.raises(Invalid):

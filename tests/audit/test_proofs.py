@@ -8,12 +8,16 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from confide.audit import extract, proof, proofs, standalone
+from confide.audit import extract, proof, proofs, runs, standalone
 from confide.audit.journal import Journal
 from confide.audit.models import JournalEntry
 from confide.audit.receipts import Receipt
 from confide.audit.standalone import Wrong
+from confide.audit.tiles import Tiles
+from confide.cipher import tree
 from confide.errors import Damaged, Invalid, Unknown
 from confide.protect.elements import Element
 from tests.audit import made, tampering
@@ -154,3 +158,78 @@ def test_an_entry_that_cannot_be_read_is_not_exported(case):
     JournalEntry.objects.filter(pk=JournalEntry.objects.order_by("id")[6].pk).delete()
     with pytest.raises(Damaged, match="entry 6 "):
         list(extract.extract("elm", None))
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """A tree of three levels of tiles, a partial one at the end of each; its hashes."""
+    tiles = Tiles(tmp_path / "wide")
+    leaves = [tree.hash_leaf(n.to_bytes(4)) for n in range(256 * 256 + 256 * 3 + 5)]
+    tiles.grow(0, [leaves])
+    return tiles, leaves
+
+
+def test_a_proof_reads_one_tile_of_a_tree_whose_upper_tiles_were_read_before(wide, monkeypatch):
+    tiles, leaves = wide
+    size, nodes = len(leaves), tree.nodes_of(leaves)
+    read, asked = tiles.read, []
+    monkeypatch.setattr(tiles, "read", lambda *place: asked.append(place) or read(*place))
+    root = tree.root(size, nodes)
+    for leaf in (0, 255, 256, 40_000, 256 * 256, size - 1):
+        path = tree.prove_inclusion(leaf, size, tiles.known(size))
+        assert path == tree.prove_inclusion(leaf, size, tiles.nodes(size))
+        tree.verify_inclusion(leaf, size, leaves[leaf], path, root)
+    asked.clear()
+    for leaf in range(5 * 256, 105 * 256, 256):
+        tree.prove_inclusion(leaf, size, tiles.known(size))
+    assert sorted(asked) == [(0, n, 256) for n in range(5, 105)]
+
+
+def test_what_was_signed_and_never_published_is_proved_from_wider_tiles(tmp_path):
+    """Between two checkpoints the process was killed; afterwards only the newest was published."""
+    tiles, leaves = Tiles(tmp_path / "late"), [tree.hash_leaf(n.to_bytes(4)) for n in range(256 * 2 + 90)]
+    tiles.grow(0, [leaves])
+    for size in (256 + 40, 256 * 2 + 30, len(leaves)):
+        root = tree.root(size, tree.nodes_of(leaves[:size]))
+        for nodes in (tiles.known(size), tiles.nodes(size)):
+            path = tree.prove_inclusion(size - 1, size, nodes)
+            tree.verify_inclusion(size - 1, size, leaves[size - 1], path, root)
+    with pytest.raises(Damaged):
+        tiles.read(0, 2, 91)
+
+
+def test_no_more_of_a_tree_is_known_than_there_was(wide):
+    tiles, leaves = wide
+    known = tiles.known(256 * 256 + 7)
+    assert known(0, 256 * 256 + 6) == leaves[256 * 256 + 6]
+    for place in ((0, 256 * 256 + 7), (3, 256 * 32), (16, 1), (8, 257)):
+        with pytest.raises(Damaged):
+            known(*place)
+
+
+def test_a_tree_that_was_put_back_from_elsewhere_is_read_anew(case):
+    """What is kept in memory of the tree that lay there before proves nothing any more."""
+    ids = list(JournalEntry.objects.order_by("id").values_list("pk", flat=True))
+    whole = {path: path.read_bytes() for path in case.folder.rglob("*") if path.is_file()}
+    for path, content in whole.items():
+        if "tile" in path.parts:
+            path.write_bytes(bytes(len(content)))
+    with pytest.raises(Wrong):
+        check(proofs.prove_entries(ids[:1], case.tiles))
+    for path, content in whole.items():
+        path.write_bytes(content)
+    assert check(proofs.prove_entries(ids, case.tiles)) == "300 in the tree of 300 entries"
+
+
+def test_entries_are_proved_with_as_many_statements_as_one(case):
+    ids = list(JournalEntry.objects.order_by("id").values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as one:
+        list(proofs.prove_entries(ids[:1], case.tiles))
+    with CaptureQueriesContext(connection) as many:
+        list(proofs.prove_entries(ids, case.tiles))
+    assert len(one) == len(many) <= 6
+
+
+def test_ids_that_lie_together_are_read_together():
+    assert runs.runs([]) == ([], [])
+    assert runs.runs([7, 5, 6, 69, 134, 1000]) == ([5, 134, 1000], [69, 134, 1000])

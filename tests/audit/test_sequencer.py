@@ -87,7 +87,7 @@ def require_whole(sequencer, key, taken=None):
     assert dict(Tally.objects.filter(kind="p").values_list("key", "count")) == told
     assert dict(Tally.objects.filter(kind="c").values_list("key", "count")) == +credentials
     nodes = tree.nodes_of(hashes) if hashes else None
-    for checkpoint in Checkpoint.objects.all():
+    for checkpoint in Checkpoint.objects.order_by("size"):
         head = Head.parse(open_note(checkpoint.note, [key.public]).text)
         assert head == Head(key.name, checkpoint.size, bytes(checkpoint.root))
         assert head.root == tree.root(head.size, nodes)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confide.cipher.derive import digest, expand, extract, frame, hkdf
+from confide.cipher.derive import Mac, digest, expand, extract, frame, hkdf
 from confide.errors import Invalid
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -44,9 +44,19 @@ def test_length_out_of_range(length):
         expand(bytes(32), b"", length)
 
 
-@given(st.binary(max_size=100), st.binary(max_size=100))
-def test_digest_is_hmac(key, data):
-    assert digest(key, data) == hmac.new(key, data, hashlib.sha256).digest()
+@given(st.binary(max_size=100), st.lists(st.binary(max_size=100), max_size=3))
+def test_digest_is_hmac_each_time_that_a_key_is_used(key, several):
+    mac = Mac(key)
+    for data in several:
+        assert digest(key, data) == mac.digest(data) == hmac.new(key, data, hashlib.sha256).digest()
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80), st.integers(1, 32))
+def test_one_block_of_hkdf_of_a_kept_key(key, info, length):
+    assert Mac(key).expand(info, length) == expand(key, info, length)
+    for wrong in (0, 33):
+        with pytest.raises(Invalid):
+            Mac(key).expand(info, wrong)
 
 
 @given(st.lists(st.text(max_size=5), max_size=5), st.lists(st.text(max_size=5), max_size=5))

@@ -7,14 +7,14 @@ of the run, ``apart`` is on SQLite always.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.office import Office
 from tests.cli.program import Confide
-from tools import installation
+from tests.cli.templates import copy, place, riverbend
 
 
 @pytest.fixture
@@ -24,46 +24,38 @@ def confide(tmp_path: Path, fresh_databases: dict[str, str]) -> Confide:
 
 
 @pytest.fixture
-def installed(confide: Confide, made_on_its_database: Confide) -> Confide:
+def installed(confide: Confide) -> Confide:
     """The command, and an installation: a copy of one, for `init` takes longer than most commands."""
-    _copy(made_on_its_database, confide)
+    copy(riverbend(), confide)
     return confide
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Confide:
+    if "DATABASE_URL" not in os.environ:
+        return riverbend()
     made = Confide(tmp_path_factory.mktemp("made"))
     made("init", "--practice", "Riverbend", "--plain-http")
     return made
 
 
 @pytest.fixture(scope="session")
-def made_on_its_database(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Confide]:
-    if "DATABASE_URL" not in os.environ:
-        yield request.getfixturevalue("made_once")
-        return
-    with installation.fresh_postgres(os.environ["DATABASE_URL"]) as databases:
-        made = Confide(tmp_path_factory.mktemp("made-on-its-database"), databases)
-        made("init", "--practice", "Riverbend", "--plain-http")
-        yield made
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with place(tmp_path_factory) as apart:
+        copy(riverbend(), apart)
+        yield Office(apart)
+
+
+@pytest.fixture
+def office(confide: Confide, staffed: Office) -> Office:
+    """The command, and an office with people in it."""
+    copy(staffed.confide, confide)
+    return Office(confide, dict(staffed.passwords))
 
 
 @pytest.fixture
 def apart(tmp_path: Path, made_once: Confide) -> Confide:
     """The command, and a copy of an installation."""
     copied = Confide(tmp_path)
-    _copy(made_once, copied)
+    copy(made_once, copied)
     return copied
-
-
-def _copy(made: Confide, to: Confide) -> None:
-    for folder in (made.data, made.keyring.parent):
-        shutil.copytree(folder, to.folder / folder.name)
-    settings = to.data / "confide.toml"
-    text = settings.read_text().replace(str(made.folder), str(to.folder))
-    for name, address in made.databases.items():
-        text = text.replace(address, to.databases[name])
-        installation.copy_postgres(address, to.databases[name])
-    settings.write_text(text)

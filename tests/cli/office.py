@@ -19,19 +19,24 @@ from tests.cli.program import Confide
 class Office:
     """An installation with two people in it, and a recipient with a key."""
 
-    def __init__(self, confide: Confide) -> None:
+    def __init__(self, confide: Confide, passwords: dict[str, str] | None = None) -> None:
+        """Recruit two people and an officer, unless their *passwords* say that they are there already."""
         self.confide = confide
         self.identity = x25519.Identity.generate()
         self.recipient = str(self.identity.to_public())
         self.outgoing = confide.folder / "outgoing"
         self.outgoing.mkdir()
-        self.passwords = {}
+        self.passwords = {} if passwords is None else passwords
+        if passwords is None:
+            self._recruit()
+
+    def _recruit(self) -> None:
         for name, role in (
             ("plindgren", "privacy_officer"),
             ("mlopez", "practice_manager"),
             ("desk", "front_desk"),
         ):
-            said = confide("staff", "add", name, "--role", role)
+            said = self.confide("staff", "add", name, "--role", role)
             self.passwords[name] = re.findall(r"password\s+(\S+)", said)[0]
             if role != "privacy_officer":
                 self("staff", "approve", name, by="plindgren")
@@ -80,12 +85,15 @@ class Office:
             for path in folder.iterdir()
         }
 
-    def fill(self, people: int) -> None:
-        """Bring synthetic people in, and get a destination ready."""
+    def bring(self, people: int) -> None:
+        """Bring synthetic people in."""
         self.inbox.mkdir()
         for number, bundle in enumerate(bundles(people, 3, date(2026, 5, 4))):
             (self.inbox / f"{number:03}.json").write_text(json.dumps(bundle))
         self.confide("import", self.inbox, "--workers", 0)
+
+    def prepare(self) -> None:
+        """Get a destination ready."""
         self.register()
         self("destination", "approve", "University", by="plindgren")
         self.wait()

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 
 from tests.cli.office import Office
-from tests.cli.program import Confide, answers, free_port
+from tests.cli.program import Confide, answers
 from tests.server.papers import issue
+from tools.outside import free_port
 
 
 def add(confide: Confide, *words: object, exits: int = 0) -> str:

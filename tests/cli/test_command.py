@@ -22,7 +22,7 @@ def parsers(parser: argparse.ArgumentParser, name: str = "confide") -> dict[str,
 ALL = parsers(command.parser())
 WITHOUT_INSTALLATION = (
     "confide passwords build", "confide keyring", "confide inspect", "confide protect", "confide reveal",
-    "confide witness", "confide clocks",
+    "confide witness", "confide clocks", "confide drill",
 )  # fmt: skip
 
 

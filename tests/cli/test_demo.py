@@ -8,7 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-from tests.cli.program import Confide, answers, free_port, gone, on_linux, status, stop
+from tests.cli.program import Confide, answers, gone, on_linux, status, stop
+from tools.outside import free_port
 
 
 def sign_ins(said: str) -> list[str]:
@@ -44,7 +45,7 @@ def test_it_fills_a_practice_once(tmp_path: Path) -> None:
 def test_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None:
     confide = Confide(tmp_path)
     port = free_port()
-    words = ("demo", "--patients", 120, "--port", port, "--data", "stage")
+    words = ("demo", "--patients", 50, "--port", port, "--data", "stage")
     state = confide.folder / "stage" / "demo.json"
     with confide.running(*words) as process:
         deadline = time.monotonic() + 60
@@ -58,7 +59,7 @@ def test_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert gone(confide.folder)
     before = json.loads(state.read_text())
-    assert 10 <= before["filled"] < 120
+    assert 10 <= before["filled"] < 50
     with confide.running(*words) as process:
         assert answers(f"http://localhost:{port}/", process)
         assert status(f"http://localhost:{port}/fhir/R4/metadata") == 200
@@ -69,7 +70,7 @@ def test_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert process.returncode == 0, said
     assert gone(confide.folder)
     after = json.loads(state.read_text())
-    assert after["filled"] == 120
+    assert after["filled"] == 50
     assert after["done"]
     assert after["ids"] == before["ids"], "the practice itself was not made twice"
 

@@ -8,11 +8,9 @@ from datetime import datetime
 import pyrage
 
 from tests.cli.office import Office
-from tests.cli.program import Confide
 
 
-def test_todays_pack(installed: Confide) -> None:
-    office = Office(installed)
+def test_todays_pack(office: Office) -> None:
     office.inbox.mkdir()
     start = datetime.now().astimezone().isoformat(timespec="seconds")
     patient = {

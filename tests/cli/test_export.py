@@ -8,6 +8,7 @@ import re
 import signal
 import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,19 +16,26 @@ import pytest
 
 from tests.cli.office import Office
 from tests.cli.program import Confide, stop
+from tests.cli.templates import copy, place
 
-PEOPLE = 40
+PEOPLE = 16
+
+
+@pytest.fixture(scope="module")
+def peopled(staffed: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with place(tmp_path_factory) as apart:
+        copy(staffed.confide, apart)
+        office = Office(apart, staffed.passwords)
+        office.bring(PEOPLE)
+        yield office
 
 
 @pytest.fixture
-def office(installed: Confide) -> Office:
-    return Office(installed)
-
-
-@pytest.fixture
-def filled(office: Office) -> Office:
+def filled(confide: Confide, peopled: Office) -> Office:
     """With synthetic people in it, and a destination that can be used."""
-    office.fill(PEOPLE)
+    copy(peopled.confide, confide)
+    office = Office(confide, peopled.passwords)
+    office.prepare()
     return office
 
 
@@ -121,7 +129,31 @@ def test_what_can_be_asked_for(filled: Office) -> None:
     assert table.num_rows == json.loads(got["manifest.json"])["patients"]
     leak = filled.confide.folder / "leak.parquet"
     pq.write_table(table.slice(0, 3).select(["id"]), leak)
-    assert f"it came from export {tables[:8]}" in filled("trace", leak, by="plindgren")
+    traced = filled("trace", leak, "--who", by="plindgren")
+    assert f"it came from export {tables[:8]}" in traced
+    assert "it holds 3 persons of this practice" in traced
+    named = re.findall(r"^  [0-9a-f-]{36} +([A-Z]\S+ .*\S) *$", traced, re.MULTILINE)
+    assert len(named) == 3
+    assert filled.ask("SELECT COUNT(*) FROM audit_journalentry WHERE action = 'reveal'") == [(3,)]
+    # Without --who nobody is opened.
+    without = filled("trace", leak, by="plindgren")
+    assert "it holds 3 persons" in without
+    assert not [name for name in named if name in without]
+
+
+def test_synthetic_patients_are_in_no_cohort(filled: Office) -> None:
+    def counted(*cohort: object) -> int:
+        shown = filled("export", "show", filled.request(*cohort))
+        return int(re.findall(r"patients\s+([\d,]+)", shown)[0])
+
+    filled.confide("honey", "plant", "--count", 4)
+    assert filled.ask("SELECT COUNT(*) FROM records_resource WHERE type = 'Patient'") == [(PEOPLE + 4,)]
+    assert counted() == PEOPLE
+    assert counted("--cohort", "Patient?gender=female") + counted("--cohort", "Patient?gender=male") == PEOPLE
+    everybody = filled.confide.folder / "everybody.txt"
+    ids = filled.ask("SELECT id FROM records_resource WHERE type = 'Patient'")
+    everybody.write_text("".join(f"{uuid.UUID(str(id_))}\n" for (id_,) in ids))
+    assert counted("--cohort", everybody) == PEOPLE
 
 
 def test_interrupted_it_leaves_nothing_and_can_be_repeated(filled: Office) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from confide.protect.kms.file import FileKms
 from tests.cli.program import Confide
 
 
@@ -59,10 +60,7 @@ def test_a_lost_keyring_is_not_replaced_by_a_new_one(apart: Confide) -> None:
     kept = apart.keyring.rename(apart.folder / "elsewhere")
     assert "put it back" in apart("init", exits=3)
     assert not apart.keyring.exists()
-    other = Confide(apart.folder / "other")
-    other.folder.mkdir()
-    other("init", "--practice", "Another")
-    shutil.copy(other.keyring, apart.keyring)
+    FileKms.create(apart.keyring, now=datetime.now(UTC))
     assert "not the one of this database" in apart("init", exits=1)
     kept.replace(apart.keyring)
     apart("init")

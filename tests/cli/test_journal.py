@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 
 from tests.cli.office import Office
-from tests.cli.program import Confide
 
 
-def test_a_journal_is_checked_exported_and_proved(installed: Confide) -> None:
-    office = Office(installed)
-    folder = installed.folder
+def test_a_journal_is_checked_exported_and_proved(office: Office) -> None:
+    folder = office.confide.folder
     log = office("journal", "key").strip()
     assert log.startswith("confide.local/journal+")
     office("witness", "init", "--state", folder / "w", "--name", "w.example/1")
     witness = office("witness", "key", "--state", folder / "w").strip()
     watch = ("witness", "run", "--once", "--state", folder / "w", "--log-key", log,
-             "--log", installed.data / "journal")  # fmt: skip
+             "--log", office.confide.data / "journal")  # fmt: skip
     assert "cosigned" in office(*watch)
     kept = ("--witness-checkpoint", folder / "w" / "history", "--witness-key", witness)
     assert "agree with what it kept" in office("journal", "verify", *kept[:2])
@@ -47,7 +45,7 @@ def test_a_journal_is_checked_exported_and_proved(installed: Confide) -> None:
 
     # Somebody with the database, its triggers dropped, changes who it was; and cuts off the end.
     drop = "DROP TRIGGER journal_refuses_update"
-    if "DATABASE_URL" in installed.databases:
+    if "DATABASE_URL" in office.confide.databases:
         drop = "DROP TRIGGER journal_refuses_change ON audit_journalentry"
     office.change(drop)
     office.change("UPDATE audit_journalentry SET actor = 'x' WHERE id = 2")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from tests.cli.office import Office
-from tests.cli.program import Confide
 from tests.server.test_config import ELM
 
 SUBJECT = "8f1c2e54-subject"
 
 
-def test_a_login_elsewhere_is_connected_and_disconnected(installed: Confide) -> None:
-    office = Office(installed)
-    toml = installed.data / "confide.toml"
+def test_a_login_elsewhere_is_connected_and_disconnected(office: Office) -> None:
+    toml = office.confide.data / "confide.toml"
     toml.write_text(toml.read_text() + "\n" + ELM.replace('practices = ["p1"]', ""))
     connect = ("staff", "connect", "desk", "--at", "elm", "--subject", SUBJECT)
     assert "made   connection" in office(*connect)

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from tests.cli.office import Office
-from tests.cli.program import Confide
-
-
-@pytest.fixture
-def office(installed: Confide) -> Office:
-    return Office(installed)
 
 
 def raised(office: Office) -> list[tuple[object, ...]]:

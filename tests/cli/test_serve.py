@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from tests.cli.program import Confide, answers, free_port, gone, on_linux, stop
+from tests.cli.program import Confide, answers, gone, on_linux, stop
+from tools.outside import free_port
 
 
 @on_linux

@@ -6,14 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from tests.cli.office import Office
-from tests.cli.program import Confide
 from tests.server.factored import code_of
 
 WORDS = re.compile(r"invitation\s+([a-z]{6}(?:-[a-z]{6}){3})\b")
 
 
-def test_a_person_from_the_first_day_to_a_lost_telephone(installed: Confide) -> None:
-    office = Office(installed)
+def test_a_person_from_the_first_day_to_a_lost_telephone(office: Office) -> None:
     said = office("staff", "add", "nurse", "--role", "nurse")
     assert "waits for the privacy officer" in said
     first = WORDS.findall(said)

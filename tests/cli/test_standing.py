@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.cli.office import Office
-from tests.cli.program import Confide
 
 
 def told(office: Office) -> list[tuple[object, ...]]:
@@ -15,12 +14,11 @@ def told(office: Office) -> list[tuple[object, ...]]:
     )
 
 
-def test_stopped_and_let_in_again(installed: Confide) -> None:
-    office = Office(installed)
+def test_stopped_and_let_in_again(office: Office) -> None:
     office.change("UPDATE access_account SET created_at = %s", datetime.now(UTC) - timedelta(days=8))
     assert "frozen" in office("staff", "freeze", "desk")
     assert "kept" in office("staff", "freeze", "desk"), "it is frozen already"
-    assert "frozen" in installed("staff", "list")
+    assert "frozen" in office.confide("staff", "list")
     assert "frozen" in office("staff", "thaw", "desk", by="desk", exits=1)
     assert "thawed" in office("staff", "thaw", "desk", by="plindgren")
     assert "nothing to lift" in office("staff", "thaw", "desk", by="plindgren", exits=2)
@@ -33,8 +31,7 @@ def test_stopped_and_let_in_again(installed: Confide) -> None:
     ]
 
 
-def test_somebody_outside_is_named(installed: Confide) -> None:
-    office = Office(installed)
+def test_somebody_outside_is_named(office: Office) -> None:
     office.change("UPDATE access_account SET created_at = %s", datetime.now(UTC) - timedelta(days=8))
     assert "of the practice" in office("practice", "outsider", "desk", by="mlopez", exits=2)
     office.change("UPDATE access_membership SET active = %s WHERE role = 'front_desk'", False)

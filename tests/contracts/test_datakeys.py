@@ -121,3 +121,24 @@ def test_what_one_stored_another_sees(open_store):
     assert other.data_keys("p", ["a"]) == {"a": [row("a")]}
     with pytest.raises(KeyUnavailable):
         other.add_data_keys("p", [row("a")])
+
+
+def test_only_the_keys_that_are_named_are_destroyed(store):
+    there = [
+        row("a"),
+        row("a", version=2),
+        row("g", "a"),
+        row("g", "b"),
+        row("b"),
+        *map(row, map(str, range(950))),
+    ]
+    store.add_data_keys("p", there)
+    store.add_data_keys("q", [row("a")])
+    store.drop_data_keys("p", [])
+    gone = [row("a"), row("g", "a"), *map(row, map(str, range(950)))]
+    store.drop_data_keys("p", gone)
+    found = store.data_keys("p", ["a", "b", "g", "0", "949"])
+    assert {subject: [(k.under, k.version) for k in keys] for subject, keys in found.items()} == {
+        "a": [("", 2)], "b": [("", 1)], "g": [("b", 1)],
+    }  # fmt: skip
+    assert store.data_keys("q", ["a"])["a"] == [row("a")]

@@ -6,16 +6,18 @@ import os
 import re
 import signal
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from confide.columns import ColumnKeyring
 from tests.cli.program import PATIENCE, Confide, children, gone, on_linux
+from tests.scale import WHOLE, scale
 
 pytestmark = on_linux
 COLUMNS = ("--column", "ssn=ssn", "--column", "name=name", "--column", "born=birth-date", "--keep", "n")
-ROWS = 160_000
+ROWS = scale(160_000, 60_000)
 CANARY = "Zyxquorth"
 
 
@@ -55,8 +57,12 @@ def under_way(confide: Confide, out: str = "out.csv") -> Path:
     raise AssertionError("nothing was written")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    product((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), (0, 2))
+    if WHOLE
+    else [(signal.SIGTERM, 2), (signal.SIGINT, 0), (signal.SIGHUP, 2)],
+)
 def test_an_interrupted_run_leaves_nothing(number, workers, confide, people) -> None:
     with started(confide, people, workers=workers) as process:
         under_way(confide)
@@ -79,7 +85,7 @@ def test_ctrl_c_on_a_terminal_reaches_all_processes(confide, people) -> None:
 
 
 def test_a_killed_run_leaves_no_half_file_and_the_next_one_clears_up(confide, people) -> None:
-    for _ in range(3):
+    for _ in range(scale(3, 1)):
         with started(confide, people) as process:
             left = under_way(confide)
             process.kill()

@@ -12,6 +12,7 @@ import pytest
 
 from confide.columns import ColumnKeyring
 from tests.cli.program import Confide, children, on_linux
+from tests.scale import WHOLE
 
 pytestmark = on_linux
 MOST = 500 << 20
@@ -40,7 +41,10 @@ def peak(confide: Confide, *words: object) -> int:
     return most
 
 
-@pytest.mark.parametrize(("before", "after"), [("csv", "parquet"), ("arrow", "arrow"), ("parquet", "ndjson")])
+WAYS = [("csv", "arrow"), ("parquet", "ndjson")] + [("csv", "parquet"), ("arrow", "arrow")] * WHOLE
+
+
+@pytest.mark.parametrize(("before", "after"), WAYS)
 def test_more_rows_take_no_more_memory(before, after, tmp_path) -> None:
     ColumnKeyring.create(tmp_path / "k.keyring")
     taken = {}

@@ -10,18 +10,21 @@ from confide.fhir import json as fhir_json
 from confide.fhir.validate import validate
 from tests.cli.office import Office
 from tests.cli.program import Confide
+from tests.cli.templates import copy, riverbend
 from tests.leaks.premises import dump
+from tests.scale import scale
 
-PEOPLE = 25
+PEOPLE = scale(25, 8)
 FULL_DATE = re.compile(r'"\d{4}-\d\d')
 REFERENCE = re.compile(rb'"reference":"(\w+)/([0-9a-f-]{36})"')
 
 
 def test_from_a_key_to_a_trace(tmp_path: Path, fresh_databases: dict[str, str]) -> None:
     confide = Confide(tmp_path, fresh_databases)
-    confide("init", "--practice", "Riverbend", "--plain-http")
+    copy(riverbend(), confide)
     office = Office(confide)
-    office.fill(PEOPLE)
+    office.bring(PEOPLE)
+    office.prepare()
     research = Path(__file__).parents[2] / "docs/examples/research.toml"
     written = {}
     for policy in ("limited-data-set", "safe-harbor", str(research)):
@@ -80,7 +83,7 @@ def test_from_a_key_to_a_trace(tmp_path: Path, fresh_databases: dict[str, str]) 
     id_, got = written["limited-data-set"]
     patients = [json.loads(line) for line in got["Patient.ndjson"].splitlines()]
     leak = tmp_path / "leak.csv"
-    leak.write_text("id,sex\n" + "".join(f"{p['id']},{p.get('gender')}\n" for p in patients[5:10]))
+    leak.write_text("id,sex\n" + "".join(f"{p['id']},{p.get('gender')}\n" for p in patients[2:7]))
     traced = office("trace", leak, by="plindgren")
     assert f"it came from export {id_[:8]} (to University, limited-data-set" in traced
     assert "certain" in traced

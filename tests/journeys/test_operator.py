@@ -8,7 +8,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.cli.program import Confide, answers, free_port, gone, status, stop
+from tests.cli.program import Confide, answers, gone, status, stop
+from tools.outside import free_port
 
 
 def test_from_nothing_to_a_working_day(tmp_path: Path, fresh_databases: dict[str, str], shared: Path) -> None:

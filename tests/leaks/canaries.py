@@ -118,6 +118,14 @@ class Garden:
         return any(mark.encode() in body for mark in (self.letters, self.digits, self.hex))
 
 
+def held(path: Path) -> bytes:
+    """What is in a file; nothing if a running server has removed it since it was listed."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
 def files(folders: Iterable[Path]) -> Iterator[Path]:
     """Every file below *folders*."""
     for folder in folders:

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -21,8 +22,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.cli import templates
+from tests.cli.nursery import nursery
+from tests.cli.program import Confide
 from tests.server.factored import code_of
 from tools import installation
+from tools.outside import free_port
 
 FHIR = "application/fhir+json"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -83,20 +88,23 @@ class Premises:
 
     def run(self, *command: str, codes: tuple[int, ...] = (0,)) -> str:
         """Run one command to its end; return what it printed."""
-        process = self.start(*command, stdout=subprocess.PIPE)
-        printed, _ = process.communicate(timeout=120)
-        with (self.folder / "logs").open("ab") as written:
+        logs = self.folder / "logs"
+        with tempfile.NamedTemporaryFile("rb", prefix="confide-said-") as said:
+            code = nursery().run(command, self.environment, self.folder, Path(said.name), 120, logs)
+            printed = said.read()
+        with logs.open("ab") as written:
             written.write(printed)
-        assert process.returncode in codes, (command, process.returncode, self.logs()[-2000:])
+        assert code in codes, (command, code, self.logs()[-2000:])
         return printed.decode()
 
     def logs(self) -> str:
         return (self.folder / "logs").read_bytes().decode("utf-8", "replace")
 
     def found(self) -> None:
+        """Lay an installation of one practice: a copy of one that `confide init` has made."""
         self.folder.mkdir(exist_ok=True)
         self.port = free_port()
-        self.run("init", "--practice", "Riverbend", "--plain-http")
+        templates.copy(templates.riverbend(), Confide(self.folder, self.databases))
 
     def hire(self, name: str, role: str) -> tuple[str, str]:
         """Add somebody, whom the first privacy officer approves; return password and invitation."""
@@ -302,12 +310,6 @@ def csrf(answer: Answer) -> str:
     match = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', answer.body)
     assert match, answer.body[:500]
     return match[1].decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _told(what: str, said: str) -> str:

@@ -325,6 +325,25 @@ def test_threads_share_a_keyring(kms, store, keyring):
         assert all(threads.map(look, range(2000)))
 
 
+def test_many_who_come_for_one_key_at_once_ask_the_store_once(kms, store, keyring):
+    made = keyring.create(["p1"])["p1"]
+    fresh = Keyring(kms, store, "practice")
+    store.asked.clear()
+    ready = threading.Barrier(8)
+    aad = b"place"
+
+    def come(_):
+        ready.wait(10)
+        return made.open(fresh.subjects(["p1"])["p1"].seal(b"value", aad), aad)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(come, range(8))) == [b"value"] * 8
+    assert store.asked == ["data_keys"]
+    assert fresh.subjects(["unknown"]) == {}
+    with pytest.raises(KeyUnavailable):
+        fresh.subject("unknown")
+
+
 def test_two_who_make_the_same_key_end_with_one(kms, store, keyring):
     keyrings = [Keyring(kms, store, "practice") for _ in range(4)]
     ready = threading.Barrier(4)
@@ -486,3 +505,51 @@ def test_key_store_rolls_back_and_stays_usable(tmp_path):
         interrupted()
     assert store.practice_key("p") is None
     store.add_practice_key("p", b"wrapped")
+
+
+# Rekeying
+
+
+def test_a_newer_key_seals_and_the_older_ones_open_until_they_are_retired(kms, store, keyring):
+    first = keyring.create(["a", "b"])
+    sealed = first["a"].seal(b"told", b"where")
+    tweak = first["a"].tweak("ssn")
+    stale = Keyring(kms, store, "practice")
+    held = stale.subject("a")
+    newer = keyring.renew(["a", "none"])
+    assert set(newer) == {"a"}
+    assert (newer["a"].version, keyring.subject("b").version) == (2, 1)
+    assert newer["a"].tweak("ssn") != tweak
+    again = newer["a"].seal(b"told", b"where")
+    _, by = newer["a"].find(sealed, b"where")
+    assert (by.version, by.tweak("ssn")) == (1, tweak)
+    assert held.open(again, b"where") == b"told", "another process asks anew for what it cannot open"
+    with pytest.raises(SealBroken):
+        held.open(again, b"elsewhere")
+    assert keyring.renew(["a"])["a"].open(sealed, b"where") == b"told"
+    assert keyring.retire(["a", "b"]) == 2
+    kept = Keyring(kms, store, "practice").subject("a")
+    assert kept.version == 3
+    for old in (sealed, again):
+        with pytest.raises(SealBroken):
+            kept.open(old, b"where")
+
+
+def test_a_shared_key_is_renewed_under_the_newest_keys_of_all_its_owners(kms, store, keyring):
+    keyring.create(["a", "b"])
+    sealed = keyring.create_shared("g", ["a", "b"]).seal(b"told", b"where")
+    keyring.renew(["a"])
+    assert Keyring(kms, store, "practice").subject("g").open(sealed, b"where") == b"told"
+    newer = keyring.renew_shared("g")
+    again = newer.seal(b"more", b"where")
+    assert keyring.retire(["a", "g"]) == 3, "the older key of one owner, and two wraps of the shared one"
+    for gone in ("a", "b"):
+        fresh = Keyring(kms, store, "practice").subject("g")
+        assert fresh.open(again, b"where") == b"more"
+        with pytest.raises(SealBroken):
+            fresh.open(sealed, b"where")
+        if gone == "a":
+            shred(store, "a")
+    shred(store, "b")
+    with pytest.raises(KeyUnavailable):
+        Keyring(kms, store, "practice").renew_shared("g")

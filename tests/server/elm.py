@@ -57,8 +57,9 @@ class Clinic:
 def running(folder: Path, back: str) -> Iterator[Clinic]:
     """Start it in a process of its own, with *back* as the address to which it may send browsers back."""
     from tests.server import processes
+    from tools.outside import free_port
 
-    port = processes.free_port()
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.server.elm", str(folder), str(port), back],

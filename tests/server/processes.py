@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from django.db import connections
 
+from tools.outside import free_port
+
 SERVE = """
 import django
 django.setup()
@@ -32,12 +34,6 @@ def url(alias: str) -> str:
         name: quote(str(database[name]), safe="") for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")
     }
     return f"postgres://{part['USER']}:{part['PASSWORD']}@/{part['NAME']}?host={part['HOST']}&port={part['PORT']}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Database addresses, and which rows live where."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from django.apps import apps
 from django.db import connections
 
 from confide.errors import Misconfigured
-from confide.server.databases import KeysRouter, parse
+from confide.server.databases import KeysRouter, parse, parse_keys
 
 
 @pytest.mark.parametrize(
@@ -23,12 +26,33 @@ def test_postgresql(scheme):
     found = parse(f"{scheme}://us%40er:p%2Fw@[::1]:5433/na%20me?sslmode=verify-full")
     wanted = {"NAME": "na me", "USER": "us@er", "PASSWORD": "p/w", "HOST": "::1", "PORT": "5433"}
     assert wanted.items() <= found.items()
-    assert found["OPTIONS"] == {"sslmode": "verify-full"}
+    assert found["OPTIONS"] == {"prepare_threshold": 1, "sslmode": "verify-full"}
+
+
+@pytest.mark.parametrize(("how", "left"), [(parse, True), (parse_keys, False)])
+def test_a_deleted_key_is_in_no_free_page(tmp_path, how, left):
+    """SQLite itself only forgets where it was."""
+    path = tmp_path / "rows.sqlite3"
+    command = how(f"sqlite:///{path}")["OPTIONS"]["init_command"]
+    key = b"wrapped-key-of-somebody"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA secure_delete=OFF")  # some SQLites are built to overwrite, others are not
+        database.executescript(command)
+        database.execute("CREATE TABLE key (id INTEGER PRIMARY KEY, wrapped BLOB)")
+        database.executemany("INSERT INTO key (wrapped) VALUES (?)", [(key,), (b"another",)])
+        database.commit()
+        database.execute("DELETE FROM key WHERE id = 1")
+        database.commit()
+    assert (key in path.read_bytes()) is left
+
+
+def test_the_key_store_of_postgresql_is_as_any():
+    assert parse_keys("postgres:///keys") == parse("postgres:///keys")
 
 
 def test_postgresql_on_a_socket():
     found = parse("postgres:///confide?host=/run/postgresql")
-    assert (found["HOST"], found["PORT"], found["OPTIONS"]) == ("/run/postgresql", "", {})
+    assert (found["HOST"], found["PORT"], found["OPTIONS"]["prepare_threshold"]) == ("/run/postgresql", "", 1)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def surgery(system: Any) -> Any:
 def parts(surgery: Any) -> dict[str, str]:
     return {
         "patient": surgery.patient, "kind": "Patient", "id_": surgery.patient, "version": "1",
-        "issuer": "none", "tile": "0/000",
+        "issuer": "none", "tile": "0/000", "finding": "none", "incident": "none", "exhibit": "1",
+        "mailing": "none", "name": "none",
     }  # fmt: skip
 
 

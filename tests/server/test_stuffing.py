@@ -1,6 +1,6 @@
 """Stolen pairs are tried from a few addresses while people of the clinic come to work.
 
-Ten thousand of them in `make drill`, the first five hundred in the suite: what stops them is there by then.
+Ten thousand of them in `make drill`, the first three hundred in the suite: what stops them is there by then.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tests.server import factored
 from tests.server.crowd import Clock, Page, everything_stored, follow, hash_cheaply, hire, proof_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
-TRIES = scale(10_000, 500)
-VALID = scale(100, 10)
+TRIES = scale(10_000, 300)
+VALID = scale(100, 6)
 ARRIVALS = 10  # of each of the honest
 ATTACKERS = ("203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
 CLINIC = "198.51.100.20"

@@ -379,7 +379,7 @@ def test_an_edited_code_is_noticed_even_where_nothing_is_opened(elm, patient, as
 
 def test_a_row_that_hides_what_its_seal_holds(elm, patient):
     """Whoever can write the database cannot have more shown than is paid and written."""
-    Resource.objects.filter(pk=patient).update(elements=bits({Element.NAME}))
+    Resource.objects.filter(pk=patient).update(elements=bits(frozenset({Element.NAME})))
     with pytest.raises(Damaged):
         elm.read("Patient", patient)
 

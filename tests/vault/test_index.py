@@ -10,6 +10,7 @@ from confide.records.models import Resource
 from confide.records.rows import ChangedPatients
 from confide.vault.index import IdentityIndex, Key, digits, fold, keys_of, words
 from confide.vault.models import DataKey
+from confide.wiring import Indexes
 from tests.practice import PATIENT, build, journal, without_journal
 
 
@@ -88,6 +89,21 @@ def test_what_little_is_known_is_enough(members):
     assert keys_of({"resourceType": "Patient", **members}, load()) == set()
 
 
+def _answers(index, patients):
+    """All that an index says, of whoever is there."""
+    return (
+        {(key, start): index.prefix(key, start) for key in Key for start in ("", "f", "n1", "196")},
+        {
+            (key, text): index.exact(key, text)
+            for key in Key
+            for text in ("f1", "n2", "changed", "1963-01-02")
+        },
+        [index.between(Key.BIRTH_DATE, low, "1966-01-02") for low in ("", "1963-01-02", "1970")],
+        [index.kin("N1 F1", patient, 3) for patient in patients],
+        len(index),
+    )
+
+
 @pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 class TestKeepingUp:
     @pytest.fixture
@@ -122,7 +138,8 @@ class TestKeepingUp:
         index.catch_up()
         assert index.exact(Key.FAMILY, "ortiz") == {new}
 
-    def test_grown_or_built_anew_it_is_the_same(self, elm, index):
+    def test_grown_or_built_anew_it_is_the_same(self, elm, index, monkeypatch):
+        monkeypatch.setattr("confide.vault.index._MOST_CHANGES", 3)  # packed now and then
         made = []
         for i in range(12):
             made.append(elm.named(f"N{i % 5}", f"F{i % 3}", birthDate=f"19{60 + i}-01-02"))
@@ -134,7 +151,23 @@ class TestKeepingUp:
         index.catch_up()
         anew = IdentityIndex(elm.system.vault, ChangedPatients(), elm.id, elm.clock)
         anew.catch_up()
-        assert (anew._keys, anew._found, anew._sorted) == (index._keys, index._found, index._sorted)
+        assert _answers(anew, made) == _answers(index, made)
+
+    def test_what_was_not_asked_for_longest_makes_room(self, elm, oak):
+        zoe, una = elm.patient(), oak.named("Una", "Doe")
+        indexes = Indexes(elm.system.vault, elm.clock, 100)
+        first, second = indexes(elm.id), indexes(oak.id)
+        for index in (first, second):
+            index.catch_up()
+        assert indexes(oak.id) is second
+        assert indexes(elm.id) is first, "nobody new has come"
+        indexes("another")
+        assert indexes(oak.id) is not second
+        again = indexes(elm.id)
+        assert again is not first
+        again.catch_up()
+        assert again.exact(Key.FAMILY, "ortiz") == {zoe}
+        assert second.exact(Key.FAMILY, "doe") == {una}, "who holds it can still ask it"
 
     def test_only_its_own_practice(self, elm, oak, index):
         oak.patient()

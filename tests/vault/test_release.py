@@ -325,7 +325,7 @@ def test_a_broken_row_stops_it(house, chart):
     from confide.records.rows import bits
 
     export = house.approved()
-    Resource.objects.filter(pk=chart[0]).update(elements=bits([Element.NAME]))
+    Resource.objects.filter(pk=chart[0]).update(elements=bits(frozenset({Element.NAME})))
     with pytest.raises(Damaged):
         house.run(export)
     assert not list(house.folder.iterdir())

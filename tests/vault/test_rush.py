@@ -229,6 +229,36 @@ def test_several_are_paid_for_in_one_transaction(elm: Any, documents: list[Any])
     assert transactions < rows
 
 
+def test_who_leads_pays_on_one_connection_of_the_process(elm: Any, documents: list[Any]) -> None:
+    """Where it is cut while nobody pays, who comes next pays alone, and then there is a new one."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        pytest.skip("not for SQLite: there each pays on their own connection")
+    grant = elm.grant("reveal", elm.client())
+    together(lambda _: reveal(elm, grant, documents[:1]), 1)
+    reveal(elm, grant, documents[1:3])
+    held = sessions()
+    assert len(held) == 1, "that of the thread that has ended is closed"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [*held])
+    assert reveal(elm, grant, documents[3:]) == [True] * 3
+    assert len(entries()) == 6
+    assert len(sessions() - held) == 1
+
+
+def sessions() -> set[int]:
+    """The other sessions with this database, of clients."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
 def test_without_a_journal_nobody_is_shown_anything(elm: Any, documents: list[Any]) -> None:
     grants = [elm.grant("reveal", elm.client()) for _ in range(CALLERS)]
     with rooms.without_journal():

@@ -145,6 +145,9 @@ def test_a_dump_of_the_records_is_recognised(house, tmp_path):
     first, second = trace(house, path)
     assert (first.kind, first.people, second.found) == ("records", 4, 0)
     assert first.chance < 1e-50
+    held = sorted(str(row.pk) for row in rows[:4])
+    assert list(first.persons) == held
+    assert held[0] not in repr(first)
 
     numbers = [[i["value"] for i in body["identifier"] if "value" in i] for body in bodies[:5]]
     first, second = trace(house, table(tmp_path, numbers, ["a", "b"]))
@@ -155,6 +158,10 @@ def test_a_dump_of_the_records_is_recognised(house, tmp_path):
     first, second = trace(house, table(tmp_path, names, ["family", "given"]))
     assert (first.kind, first.people, first.found) == ("records", 3, 6)
     assert first.chance < 1e-9
+    # A synthetic patient proves where it is from, and is nobody.
+    house.system.baits.add(house.practice.id, first.persons[:1])
+    again = trace(house, table(tmp_path, names, ["family", "given"]))[0]
+    assert (again.people, again.persons, again.found) == (2, first.persons[1:], 6)
     del patients
 
 

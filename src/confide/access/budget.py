@@ -26,7 +26,7 @@ from confide.access.care import CARE
 from confide.access.ceilings import Bound
 from confide.access.decide import Actor, Grant
 from confide.access.exposure import Charge, Exposures
-from confide.access.groups import Group, Step, add_up, exceeds, gather, plus, see
+from confide.access.groups import Group, Step, add_up, exceeds, gain_of, gather, plus, see
 from confide.access.limits import LIMITS, Limits, Sum, client_ceiling, limits_of, misses_of
 from confide.access.models import Client, Exposure
 from confide.access.relationships import NONE
@@ -52,7 +52,6 @@ __all__ = [
     "today",
 ]
 
-_WINDOWS: Final = (HOUR, DAY, MONTH)
 _ADVICE: Final = (
     "wait, or have it raised by a second person",
     "all its people and programs together have seen as much as they may; call the privacy officer",
@@ -168,7 +167,7 @@ def learn(grant: Grant, charges: Iterable[Charge], asked: Collection[Element], n
     missed = Book((f"?{grant.actor.owner}",), (HOUR,))
     try:
         exposures = Exposures(connection, grant.actor.owner, now)
-        *_, rows = ask(connection, [*exposures.locking(), totals.counting([missed], now)])
+        *_, rows = ask(connection, [*exposures.locking(), totals.counting(connection, [missed], now)])
         [counted] = totals.counted([missed], rows)
         if counted.sums[0].patients >= misses_of(grant.actor.role):
             raise BudgetSpent("too many questions within one hour that nobody matched (wait, or ask less)")
@@ -234,10 +233,13 @@ def _find_nearest(grant: Grant, now: datetime) -> tuple[Bound, Window, bool]:
 
 def bounds_of(grant: Grant, connection: BaseDatabaseWrapper) -> list[Bound]:
     """What bounds the owner of a grant: their own budget first."""
+    return [own_of(grant), *ceilings.ceilings_of(connection, grant.practice, grant.actor.owner)]
+
+
+def own_of(grant: Grant) -> Bound:
+    """The own budget of the owner of a grant."""
     own = limits_of(grant.actor.role, grant.day_patients, grant.day_units, times=grant.raised)
-    book = Book((grant.actor.owner,), _WINDOWS)
-    budget = Bound("the exposure budget", book, lambda _: (own.hour, own.day, own.month))
-    return [budget, *ceilings.ceilings_of(connection, grant.practice, grant.actor.owner)]
+    return ceilings.bound_of(grant.actor.owner, own)
 
 
 def _connection() -> BaseDatabaseWrapper:
@@ -294,7 +296,9 @@ def _pay(grant: Grant, groups: Sequence[Group], now: datetime, manner: Manner) -
             return every
         bounds = bounds_of(grant, connection)
         books = [bound.book for bound in bounds]
-        *_, seen, rows = ask(connection, [*exposures.locking(), looking, totals.counting(books, now)])
+        *_, seen, rows = ask(
+            connection, [*exposures.locking(), looking, totals.counting(connection, books, now)]
+        )
         sight = exposures.sight(seen)
         steps = [see(sight, patient, shown) for patient, shown in groups]
         counted = totals.counted(books, rows)
@@ -345,11 +349,6 @@ def _windows(bounds: Iterable[Bound]) -> list[Window]:
     return [window for bound in bounds for window in bound.book.windows]
 
 
-def gain_of(steps: Iterable[Step], window: Window, now: datetime) -> Sum:
-    gains = [window.gain(step.change, now) for step in steps]
-    return Sum(sum(gain.patients for gain in gains), sum(gain.units for gain in gains))
-
-
 def _count_in_lanes(
     connection: BaseDatabaseWrapper,
     above: Sequence[Bound],
@@ -364,7 +363,7 @@ def _count_in_lanes(
         lanes.append(bound.choose_lanes(book.sums, gains))
     books = [bound.book for bound in above]
     taking = ceilings.taking([lane for some in lanes for lane in some])
-    _, rows = ask(connection, [taking, totals.counting(books, now)])
+    _, rows = ask(connection, [taking, totals.counting(connection, books, now)])
     found = totals.counted(books, rows)
     for bound, some, book in zip(above, lanes, found, strict=True):
         ceilings.require_far(bound, some, book.sums)

@@ -16,9 +16,9 @@ from __future__ import annotations
 import time
 from binascii import crc32
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,8 +27,8 @@ from confide.access import reach
 from confide.access.limits import LIMITS, UNITS_PER_PATIENT, Limits, Sum, limits_of
 from confide.access.models import Client, Membership
 from confide.access.roles import Role
-from confide.access.statements import Query
-from confide.access.totals import TOGETHER_DAY, TOGETHER_HOUR, Book
+from confide.access.statements import Query, as_json
+from confide.access.totals import DAY, HOUR, MONTH, TOGETHER_DAY, TOGETHER_HOUR, Book
 from confide.errors import Unavailable
 
 PATIENTS_PER_PERSON: Final = max(limits.day_patients for limits in LIMITS.values()) // 2
@@ -75,6 +75,11 @@ class Bound:
             return lanes
         return lanes[: max(needed, 1)]
 
+    def written_to(self, lane: str) -> Bound:
+        """Return it, with this one of its lanes as the one that what is seen now is written to."""
+        others = [each for each in self.book.names if each != lane]
+        return replace(self, book=Book((lane, *others), self.book.windows))
+
     def is_far(self, sums: Sequence[Sum], lanes: int) -> bool:
         """Tell whether so many full lanes more would fit below the ceiling."""
         return all(
@@ -82,6 +87,13 @@ class Bound:
             and total.units + lanes * LANE.units <= limit.units
             for total, limit in zip(sums, self.limits(), strict=True)
         )
+
+
+@lru_cache(maxsize=4096)
+def bound_of(owner: str, own: Limits) -> Bound:
+    """Return the own budget of *owner*, who may see what *own* says."""
+    sums = own.hour, own.day, own.month
+    return Bound("the exposure budget", Book((owner,), (HOUR, DAY, MONTH)), lambda _: sums)
 
 
 def ceilings_of(connection: BaseDatabaseWrapper, practice: str, owner: str) -> tuple[Bound, Bound]:
@@ -116,8 +128,44 @@ def _lanes_from(name: str, home: int, count: int) -> tuple[str, ...]:
 
 def taking(lanes: Sequence[str]) -> Query:
     """Hold *lanes* until the end of the transaction, always in one order."""
-    keys = sorted(crc32(lane.encode()) - 2**31 for lane in lanes)
+    keys = sorted(map(_key, lanes))
     return "SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) lane", [_LOCKS, keys]
+
+
+def trying(wanted: Sequence[tuple[Sequence[str], int]]) -> Query:
+    """Hold so many of each of these lanes as nobody else holds, until the end of the transaction.
+
+    Nobody waits. `taken` reads the answer.
+    """
+    asked = [
+        {"i": i, "lanes": [_key(lane) for lane in lanes], "many": many}
+        for i, (lanes, many) in enumerate(wanted)
+    ]
+    return _TRY, [as_json(asked), _LOCKS]
+
+
+def taken(
+    wanted: Sequence[tuple[Sequence[str], int]], rows: Sequence[tuple[Any, ...]]
+) -> list[list[str]] | None:
+    """Return the lanes that `trying` holds; None where somebody else holds too many of them."""
+    held: list[list[str]] = [[] for _ in wanted]
+    for i, key in rows:
+        held[i].append(next(lane for lane in wanted[i][0] if _key(lane) == key))
+    enough = all(len(some) >= many for some, (_, many) in zip(held, wanted, strict=True))
+    return held if enough else None
+
+
+# By LIMIT no more of them are tried than are needed.
+_TRY: Final = (
+    "SELECT w.i, l.lane FROM json_to_recordset(%s::json) w(i int, lanes json, many int)"
+    " CROSS JOIN LATERAL (SELECT one::int AS lane FROM json_array_elements_text(w.lanes) one"
+    " WHERE pg_try_advisory_xact_lock(%s, one::int) LIMIT w.many) l"
+)
+
+
+@lru_cache(maxsize=4096)
+def _key(lane: str) -> int:
+    return crc32(lane.encode()) - 2**31
 
 
 def require_far(ceiling: Bound, lanes: Sequence[str], sums: Sequence[Sum]) -> None:

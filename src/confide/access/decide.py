@@ -65,7 +65,7 @@ _BOUNDED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.W
 """What a person does to a chart, and so needs a relationship for."""
 _SHOWING: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
 """What a patient's restrictions are about: they ask that nothing is shown, not that nothing is written."""
-_FOR_TRUSTED: Final = frozenset({Action.TOKENIZE, Action.EXPORT})
+_FOR_TRUSTED: Final = frozenset({Action.TOKENIZE, Action.EXPORT, Action.MAIL})
 """What nobody's care waits for."""
 _SHUT: Final = Shut()
 _MAKER: Final = object()

@@ -37,6 +37,7 @@ class Use(StrEnum):
 
     EXPORT = "export"
     DOWNTIME = "downtime"
+    MAILING = "mailing"
 
 
 @dataclass(frozen=True, slots=True)

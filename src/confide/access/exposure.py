@@ -32,8 +32,11 @@ Marks = Mapping[Form, tuple[int, int]]
 
 def weigh(element: Element, form: Form) -> int:
     """Return the units that *element* weighs in *form*; what weighs nothing still counts a patient."""
-    kind = CATALOGUE[element]
-    return kind.weight if form is Form.CLEAR else kind.masked_weight
+    clear, masked = _WEIGHTS[element]
+    return clear if form is Form.CLEAR else masked
+
+
+_WEIGHTS: Final = {element: (kind.weight, kind.masked_weight) for element, kind in CATALOGUE.items()}
 
 
 def spread(marks: Marks) -> Iterable[tuple[int, int]]:
@@ -42,6 +45,9 @@ def spread(marks: Marks) -> Iterable[tuple[int, int]]:
     Returns:
         Slots and units, from the newest slot back.
     """
+    if len(marks) == 1:
+        yield from marks.values()
+        return
     heaviest = 0
     for slot, weight in sorted(marks.values(), reverse=True):
         if weight > heaviest:
@@ -63,17 +69,32 @@ class Sight:
 
     def is_fresh(self, patient: str, element: Element, form: Form) -> bool:
         """Tell whether it is already recorded for the present slot; a clear value covers its mask."""
-        marks = self._marks.get((patient, element), {})
-        return any(shown in marks and marks[shown][0] >= self._slot for shown in (form, Form.CLEAR))
+        marks = self._marks.get((patient, element))
+        return marks is not None and any(
+            shown in marks and marks[shown][0] >= self._slot for shown in (form, Form.CLEAR)
+        )
 
     def find_stale(self, patient: str, shown: Mapping[Element, Form]) -> dict[Element, Form]:
         """Return what is not yet recorded for the present slot."""
         return {element: form for element, form in shown.items() if not self.is_fresh(patient, element, form)}
 
+    def knows(self, patient: str) -> bool:
+        """Tell whether anything of a patient was seen."""
+        return patient in self._latest
+
     def see(self, patient: str, shown: Mapping[Element, Form]) -> Change:
         """Mark *shown* as seen now; return what that does to the totals."""
         change: Change = defaultdict(lambda: [0, 0])
         before = self._latest.get(patient)
+        if before is None and shown:  # the plain case: one patient more, and all that is shown
+            units = 0
+            for element, form in shown.items():
+                weight = weigh(element, form)
+                self._marks[patient, element][form] = self._slot, weight
+                units += weight
+            self._latest[patient] = self._slot
+            change[self._slot] = [1, units]
+            return change
         for element, form in shown.items():
             marks = self._marks[patient, element]
             for slot, units in spread(marks):
@@ -107,8 +128,8 @@ class Exposures:
     def looking(self, practice: str, patients: Sequence[str]) -> Query:
         """Ask what was seen of *patients* in the last 30 days; `sight` reads the answer."""
         if self._connection.vendor == "postgresql":
-            return _LOOK + "= ANY(%s)", [self._owner, practice, self._begin, list(patients)]
-        return _LOOK + _AMONG_JSON, [self._owner, practice, self._begin, json.dumps(list(patients))]
+            return _LOOK_EACH, [list(dict.fromkeys(patients)), self._owner, practice, self._begin]
+        return _LOOK, [self._owner, practice, self._begin, json.dumps(list(patients))]
 
     def sight(self, rows: Iterable[tuple[Any, ...]]) -> Sight:
         """Return what `looking` has found."""
@@ -119,10 +140,7 @@ class Exposures:
 
     def recording(self, practice: str, charges: Iterable[Charge]) -> tuple[Insert, Rows]:
         """Return the rows that say that *charges* were seen now."""
-        return _ROWS, [
-            (self._owner, practice, patient, element.value, form.value, weigh(element, form), self._slot)
-            for patient, element, form in charges
-        ]
+        return recording(self._owner, practice, charges, self._slot)
 
     def prune(self) -> None:
         """Remove some of the rows, of whomever, that no window looks at any more."""
@@ -132,10 +150,23 @@ class Exposures:
             cursor.execute(_PRUNE.format(waiting), [self._begin - MARGIN, PRUNED_AT_ONCE])
 
 
+def recording(owner: str, practice: str, charges: Iterable[Charge], slot: int) -> tuple[Insert, Rows]:
+    """Return the rows that say that *owner* saw *charges* in a slot of five minutes."""
+    return _ROWS, [
+        (owner, practice, patient, element.value, form.value, weigh(element, form), slot)
+        for patient, element, form in charges
+    ]
+
+
 _LOOK: Final = """
 SELECT patient, element, form, slot, weight FROM access_exposure
-WHERE owner = %s AND practice = %s AND slot > %s AND patient """
-_AMONG_JSON: Final = "IN (SELECT value FROM json_each(%s))"
+WHERE owner = %s AND practice = %s AND slot > %s AND patient IN (SELECT value FROM json_each(%s))"""
+# By OFFSET each patient is looked up in the index. PostgreSQL, which knows nothing yet of a young table,
+# would else read all that the owner has seen.
+_LOOK_EACH: Final = """
+SELECT s.* FROM unnest(%s::text[]) w(patient) CROSS JOIN LATERAL (
+  SELECT e.patient, e.element, e.form, e.slot, e.weight FROM access_exposure e
+  WHERE e.owner = %s AND e.practice = %s AND e.patient = w.patient AND e.slot > %s OFFSET 0) s"""
 _PRUNE: Final = """
 DELETE FROM access_exposure WHERE id IN (
   SELECT id FROM access_exposure WHERE slot <= %s ORDER BY slot LIMIT %s {})"""

@@ -151,6 +151,23 @@ _CLIENT: Final = (
 )
 
 
+def find_relationships(
+    patients: Collection[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], list[Row]]:
+    """Return the rows that may count of patients of any practices, the newest first.
+
+    Args:
+        patients: The practice and the patient, of each.
+        now: Aware UTC.
+    """
+    connection = connections[router.db_for_read(Relationship)]
+    [rows] = ask(connection, [(_OF_ALL[connection.vendor], [json.dumps(list(patients)), now.year - YEARS])])
+    found: dict[tuple[str, str], list[Row]] = {}
+    for practice, *row in sorted(rows, key=lambda row: (row[6], row[8], row[10]), reverse=True):
+        found.setdefault((practice, row[0]), []).append(tuple(row[:9]))
+    return found
+
+
 def _first(query: Query) -> tuple[Any, ...] | None:
     [rows] = ask(connections[router.db_for_read(Membership)], [query])
     return rows[0] if rows else None
@@ -204,4 +221,14 @@ _RESTRICTIONS: Final = {
     " FROM access_restriction WHERE practice = %s AND purpose = %s {})",
     "postgresql": "(SELECT json_agg(json_build_array(patient, elements, resource, version,"
     " encode(days, 'hex')))::text FROM access_restriction WHERE practice = %s AND purpose = %s {})",
+}
+# Each of the patients is looked up alone: while a table is young, the planner would rather read all of it.
+_OF_ALL: Final = {
+    "sqlite": "SELECT r.practice, r.patient, r.kind, r.resource, r.version, r.people, r.year, r.owner,"
+    " r.made, hex(r.days), r.id FROM json_each(%s) p CROSS JOIN access_relationship r"
+    " ON r.practice = p.value ->> 0 AND r.patient = p.value ->> 1 AND r.year >= %s",
+    "postgresql": "SELECT r.* FROM json_array_elements(%s::json) p (value) CROSS JOIN LATERAL ("
+    "SELECT practice, patient, kind, resource, version, people, year, owner, made, encode(days, 'hex'), id"
+    " FROM access_relationship WHERE practice = p.value ->> 0 AND patient = p.value ->> 1 AND year >= %s"
+    " OFFSET 0) r",
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
 from confide.access.exposure import Charge, Sight
 from confide.access.limits import Sum
 from confide.access.roles import Form
-from confide.access.totals import Change
+from confide.access.totals import Change, Window
 from confide.protect.elements import Element
 
 
@@ -39,8 +40,8 @@ def gather(charges: Iterable[Charge]) -> list[Group]:
 
 
 def see(sight: Sight, patient: str, shown: dict[Element, Form]) -> Step:
-    """Mark a group as seen; return what that writes and changes."""
-    stale = sight.find_stale(patient, shown)
+    """Mark a group as seen; return what that writes and changes: nothing where it was paid for just now."""
+    stale = sight.find_stale(patient, shown) if sight.knows(patient) else shown
     return Step([(patient, element, form) for element, form in stale.items()], sight.see(patient, stale))
 
 
@@ -49,9 +50,16 @@ def add_up(steps: Iterable[Step]) -> Change:
     change: Change = defaultdict(lambda: [0, 0])
     for step in steps:
         for slot, (patients, units) in step.change.items():
-            change[slot][0] += patients
-            change[slot][1] += units
+            there = change[slot]
+            there[0] += patients
+            there[1] += units
     return change
+
+
+def gain_of(steps: Iterable[Step], window: Window, now: datetime) -> Sum:
+    """Return what a window gains by several steps."""
+    gains = [window.gain(step.change, now) for step in steps]
+    return Sum(sum(gain.patients for gain in gains), sum(gain.units for gain in gains))
 
 
 def plus(total: Sum, gain: Sum) -> Sum:
@@ -61,4 +69,5 @@ def plus(total: Sum, gain: Sum) -> Sum:
 
 def exceeds(total: Sum, gain: Sum, limit: Sum) -> bool:
     """Tell whether a window went over its limit; without a gain, what was seen may be seen again."""
-    return any(more > 0 and now > most for now, more, most in zip(total, gain, limit, strict=True))
+    patients, units = gain
+    return (patients > 0 and total.patients > limit.patients) or (units > 0 and total.units > limit.units)

@@ -10,6 +10,7 @@ are billed) and count once. Who takes all of every day is stopped on the elevent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from django.conf import settings
@@ -82,9 +83,15 @@ def limits_of(
         day_units: The same in weighted units.
         times: By how much a second person has raised them.
     """
-    limits = LIMITS[role]
+    return _limits_of(role, LIMITS[role], day_patients, day_units, times, client_ceiling())
+
+
+@lru_cache(maxsize=1024)
+def _limits_of(
+    role: Role, limits: Limits, day_patients: int | None, day_units: int | None, times: int, ceiling: int
+) -> Limits:
     if role is Role.INTEGRATOR:
-        patients = min(limits.day_patients if day_patients is None else day_patients, client_ceiling())
+        patients = min(limits.day_patients if day_patients is None else day_patients, ceiling)
         units = patients * UNITS_PER_PATIENT if day_units is None else day_units
         limits = Limits(patients, patients, units, units)
     return Limits(

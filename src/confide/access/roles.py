@@ -66,13 +66,14 @@ class Action(StrEnum):
     INDEX = "index"
     TOKENIZE = "tokenize"
     EXPORT = "export"
+    MAIL = "mail"
     JOURNAL_READ = "journal-read"
 
 
 class Form(StrEnum):
     """How an element is answered. For ``WRITE`` and ``IMPORT`` clear means that it may be written, for
     ``TOKENIZE`` that tokens and stand-ins may be made of it, for ``EXPORT`` that an approved policy may let
-    it leave as it is, or a part of it.
+    it leave as it is, or a part of it, for ``MAIL`` that a letter to the person may be addressed by it.
 
     ``SEARCHED`` is for the journal only: asked by, and so learned, but not shown.
     """
@@ -107,6 +108,7 @@ front_desk
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 nurse
   read search                TREAT BTG                ccccc mcss csss ccccc
   read search reveal         HOPERAT                  ccsss scss ssss ssccc
@@ -116,6 +118,7 @@ nurse
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 clinician
   read search                TREAT BTG PATRQT         ccccc mcss cssc ccccc
   read search reveal         HPAYMT                   ccsss scss csss ssccc
@@ -126,6 +129,7 @@ clinician
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 biller
   read search                HPAYMT                   ccccc mcss cmms cscss
   read search reveal         HOPERAT                  ccsss scss csss sscss
@@ -135,6 +139,7 @@ biller
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 practice_manager
   read search                HOPERAT                  ccccc mcss csss cscss
   read search                HPAYMT                   ccccc mcss cmms cscss
@@ -146,6 +151,8 @@ practice_manager
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     HOPERAT                  scssc ssss ssss sscss
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       HOPERAT                  ccrcc rrrr rrrr crrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 privacy_officer
   read                       PATRQT HOPERAT           sssss ssss ssss sssss
   search                     PATRQT                   cssss ssss ssss sssss
@@ -158,6 +165,8 @@ privacy_officer
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     HOPERAT                  scssc ssss ssss sscss
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       HOPERAT                  ccrcc rrrr rrrr crrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 auditor
   read search                HOPERAT                  sssss ssss ssss sssss
   journal-read               HOPERAT                  sssss ssss ssss sssss
@@ -165,6 +174,7 @@ auditor
   reveal write import index  *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 integrator
   read search reveal         TREAT HOPERAT            ccccc mcss cssc ccccc
   read search reveal         HPAYMT                   ccccc ccss ccmc cscss
@@ -176,6 +186,7 @@ integrator
   tokenize                   PATRQT                   ccccc cccc cccc crccr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
   import index journal-read  *                        rrrrr rrrr rrrr rrrrr
 operator
   read search                HSYSADMIN                sssss ssss ssss sssss
@@ -184,6 +195,7 @@ operator
   journal-read               *                        rrrrr rrrr rrrr rrrrr
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 system
   import index               HSYSADMIN                ccccc cccc cccc ccccc
   import index               *                        rrrrr rrrr rrrr rrrrr
@@ -192,6 +204,7 @@ system
   tokenize                   *                        rrrrr rrrr rrrr rrrrr
   export                     HSYSADMIN                cccrr rrrr rrrr rrccc
   export                     *                        rrrrr rrrr rrrr rrrrr
+  mail                       *                        rrrrr rrrr rrrr rrrrr
 """
 
 _FORM_OF_LETTER: Final = {"c": Form.CLEAR, "m": Form.MASKED, "s": Form.STAND_IN, "r": Form.REFUSED}

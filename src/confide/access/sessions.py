@@ -134,8 +134,14 @@ def idle_minutes(account: Account) -> int:
     return IDLE_WITHOUT_CLEAR_VALUES
 
 
-def resume(session: str, account: str, now: datetime) -> Session | End:
+def resume(session: str, account: str, now: datetime, *, by_itself: bool = False) -> Session | End:
     """Return the live session, or why there is none; one that has run out is removed.
+
+    Args:
+        session: Its id.
+        account: Whose it must be.
+        now: Aware UTC.
+        by_itself: A page asked without its reader: that keeps no session from idling.
 
     One that was frozen stays until its time is over, so that every click in it can be told why.
     """
@@ -153,7 +159,7 @@ def resume(session: str, account: str, now: datetime) -> Session | End:
         return End.IDLE
     if row.frozen_at is not None or row.account.frozen_at is not None:
         return End.FROZEN
-    if now - row.seen_at >= _TICK:
+    if now - row.seen_at >= _TICK and not by_itself:
         Session.objects.filter(pk=row.pk).update(seen_at=now)
     return row
 

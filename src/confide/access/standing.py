@@ -43,15 +43,19 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """What is done to a credential. ``WITHHELD``: it would have been degraded, but for a storm."""
+    """What is done to a credential. ``WITHHELD``: it would have been degraded, but for a storm.
 
+    ``STEP_UP``: it is suspect until its person proves a second factor (``challenges``).
+    """
+
+    STEP_UP = "step-up"
     SUSPECT = "suspect"
     FROZEN = "frozen"
     WITHHELD = "withheld"
 
 
 class Reason(StrEnum):
-    """Why. The last three are Confide's own, the others a person chooses."""
+    """Why. The last four are Confide's own, the others a person chooses."""
 
     MISUSE = "misuse"
     LOST = "lost"
@@ -59,6 +63,7 @@ class Reason(StrEnum):
     OPERATOR = "operator"
     BUDGET = "budget"
     STUFFING = "stuffing"
+    WATCH = "watch"
 
     @property
     def label(self) -> str:
@@ -73,6 +78,7 @@ _LABELS: Final = {
     Reason.OPERATOR: "The operator of the server stopped it",
     Reason.BUDGET: "It ran into its budget again and again",
     Reason.STUFFING: "Somebody signed in from where many logins were tried",
+    Reason.WATCH: "The watch has findings",
 }
 CHOSEN: Final = (Reason.MISUSE, Reason.LOST, Reason.LEFT)
 """The reasons that a person may give."""

@@ -9,15 +9,16 @@ however much was seen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.access.limits import Sum
-from confide.access.statements import Insert, Query, Rows, ask
+from confide.access.statements import Insert, Query, Rows, as_json, ask
 
 SLOT: Final = timedelta(minutes=5)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +32,7 @@ def slot_of(now: datetime) -> int:
     return -((_EPOCH - now) // SLOT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """A rolling window.
 
@@ -47,7 +48,7 @@ class Window:
 
     def begin(self, now: datetime) -> int:
         """Return the slot, of this window's, after which what is seen is within it."""
-        return (now - self.length - _EPOCH) // (SLOT * self.span)
+        return _begin(self, now)
 
     def slot(self, fine: int) -> int:
         """Return which of this window's slots a slot of five minutes is in."""
@@ -55,9 +56,27 @@ class Window:
 
     def gain(self, change: Change, now: datetime) -> Sum:
         """Return what the window gains by *change*."""
-        begin = self.begin(now)
-        within = [gain for fine, gain in change.items() if self.slot(fine) > begin]
-        return Sum(sum(patients for patients, _ in within), sum(units for _, units in within))
+        begin, span = self.begin(now), self.span
+        patients = units = 0
+        for fine, (more_patients, more_units) in change.items():
+            if -(-fine // span) > begin:
+                patients += more_patients
+                units += more_units
+        return Sum(patients, units)
+
+
+def gains(windows: Sequence[Window], change: Change, now: datetime) -> list[Sum]:
+    """Return what each window gains by *change*."""
+    if len(change) == 1 and slot_of(now) in change:  # it is in every window
+        [(patients, units)] = change.values()
+        return [Sum(patients, units)] * len(windows)
+    return [window.gain(change, now) for window in windows]
+
+
+@lru_cache(maxsize=256)
+def _begin(window: Window, now: datetime) -> int:
+    """Who asks for many at one moment asks this again and again."""
+    return (now - window.length - _EPOCH) // (SLOT * window.span)
 
 
 HOUR: Final = Window("one hour", timedelta(hours=1))
@@ -79,12 +98,17 @@ class Book:
     names: tuple[str, ...]
     windows: tuple[Window, ...]
 
-    def begins(self, now: datetime) -> dict[int, int]:
+    def begins(self, now: datetime) -> Mapping[int, int]:
         """For each span of slots the last one that no window looks at any more."""
-        begins: dict[int, int] = {}
-        for window in self.windows:
-            begins[window.span] = min(window.begin(now), begins.get(window.span, slot_of(now)))
-        return begins
+        return _begins(self.windows, now)
+
+
+@lru_cache(maxsize=64)
+def _begins(windows: tuple[Window, ...], now: datetime) -> Mapping[int, int]:
+    begins: dict[int, int] = {}
+    for window in windows:
+        begins[window.span] = min(window.begin(now), begins.get(window.span, slot_of(now)))
+    return begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +119,18 @@ class Counted:
     newest: int | None
 
 
-def counting(books: Sequence[Book], now: datetime) -> Query:
+def counting(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> Query:
     """Ask what *books* say, in one query; `counted` reads the answer."""
-    parts: list[str] = []
-    parameters: list[str | int] = []
-    for book in books:
-        for window in book.windows:
-            parts.append(_COUNT.format(", ".join(["%s"] * len(book.names))))
-            parameters += [len(parts), *book.names, window.span, window.begin(now)]
+    asked = [(book.names, window.span, window.begin(now)) for book in books for window in book.windows]
+    if connection.vendor == "postgresql":  # one text, and so one plan, whatever is asked
+        wanted = (
+            {"i": i, "owner": name, "span": span, "begin": begin}
+            for i, (names, span, begin) in enumerate(asked)
+            for name in names
+        )
+        return _COUNT_ALL, [as_json(wanted)]
+    parts = [_COUNT.format(", ".join(["%s"] * len(names))) for names, _, _ in asked]
+    parameters = [each for i, (names, span, begin) in enumerate(asked) for each in (i, *names, span, begin)]
     return " UNION ALL ".join(parts), parameters
 
 
@@ -112,25 +140,26 @@ def counted(books: Sequence[Book], rows: Iterable[tuple[Any, ...]]) -> list[Coun
     found = []
     for book in books:
         own = [next(ordered) for _ in book.windows]
-        sums = tuple(Sum(int(patients), int(units)) for _, patients, units, _ in own)
+        sums = tuple([Sum(patients, units) for _, patients, units, _ in own])
         found.append(Counted(sums, own[-1][3]))
     return found
 
 
 def count(connection: BaseDatabaseWrapper, books: Sequence[Book], now: datetime) -> list[Counted]:
     """Count what *books* say."""
-    return counted(books, ask(connection, [counting(books, now)])[0])
+    return counted(books, ask(connection, [counting(connection, books, now)])[0])
 
 
 def adding(books: Sequence[Book], change: Change, now: datetime) -> tuple[Insert, Rows]:
     """Return the rows that say what *change* does to the totals of *books*."""
-    rows: defaultdict[tuple[str, int, int], list[int]] = defaultdict(lambda: [0, 0])
+    rows: dict[tuple[str, int, int], list[int]] = {}
     for book in books:
-        begins = book.begins(now)
-        for window in {window.span: window for window in book.windows}.values():
+        name = book.names[0]
+        for span, begin in book.begins(now).items():
             for fine, (patients, units) in change.items():
-                if window.slot(fine) > begins[window.span]:
-                    row = rows[book.names[0], window.span, window.slot(fine)]
+                slot = -(-fine // span)
+                if slot > begin:
+                    row = rows.setdefault((name, span, slot), [0, 0])
                     row[0] += patients
                     row[1] += units
     return _ADD, [(*key, *gain) for key, gain in sorted(rows.items()) if any(gain)]
@@ -150,6 +179,12 @@ MARGIN: Final = timedelta(days=1) // SLOT
 _COUNT: Final = (
     "SELECT %s, COALESCE(SUM(patients), 0), COALESCE(SUM(units), 0), MAX(slot)"
     " FROM access_exposuretotal WHERE owner IN ({}) AND span = %s AND slot > %s"
+)
+_COUNT_ALL: Final = (
+    "SELECT w.i, COALESCE(SUM(t.patients), 0), COALESCE(SUM(t.units), 0), MAX(t.slot)"
+    " FROM json_to_recordset(%s::json) w(i int, owner text, span int, begin int)"
+    " LEFT JOIN access_exposuretotal t ON t.owner = w.owner AND t.span = w.span AND t.slot > w.begin"
+    " GROUP BY w.i"
 )
 _PRUNE: Final = "DELETE FROM access_exposuretotal WHERE owner = %s AND span = %s AND slot <= %s"
 _ADD: Final = Insert(

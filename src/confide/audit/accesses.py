@@ -24,8 +24,8 @@ TOGETHER: Final = timedelta(minutes=15)
 GLASS: Final = "break-glass"
 _SEEN: Final = (Action.READ.value, Action.SEARCH.value, Action.REVEAL.value)
 TOLD: Final = (
-    *_SEEN, Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value, Action.JOURNAL_READ.value, DISCLOSE,
-    GLASS,
+    *_SEEN, Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value, Action.MAIL.value,
+    Action.JOURNAL_READ.value, DISCLOSE, GLASS,
 )  # fmt: skip
 """The actions that the report tells of."""
 

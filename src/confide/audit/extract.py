@@ -29,7 +29,7 @@ def begin(since: datetime | None) -> Checkpoint | None:
 
 
 def extract(
-    practice: str, since: datetime | None, tell: Callable[[int, int], object] = lambda *_: None
+    practice: str | None, since: datetime | None, tell: Callable[[int, int], object] = lambda *_: None
 ) -> Iterator[str]:
     """Write the journal's tree as lines of JSON, up to its newest checkpoint.
 
@@ -37,7 +37,7 @@ def extract(
     the same tree, and are nobody else's business.
 
     Args:
-        practice: Whose entries are written out.
+        practice: Whose entries are written out; None is everybody's.
         since: Aware UTC; from the last checkpoint before. None is from the beginning.
         tell: Called with how many entries are written, and of how many.
 
@@ -61,7 +61,7 @@ def extract(
     between = _between(start, newest.size)
     following = next(between, None)
     for placed in places.read(start, newest.size):
-        yield _line(**placed.write(whole=placed.require().entry.practice == practice))
+        yield _line(**placed.write(whole=practice in {None, placed.require().entry.practice}))
         if following is not None and placed.position + 1 >= following.size:
             yield _line(checkpoint=places.cosigned(following))
             following = next(between, None)

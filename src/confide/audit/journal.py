@@ -7,9 +7,8 @@ elements and forms, never values. Its leaf is the RFC 6962 leaf hash of its cano
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
@@ -17,13 +16,14 @@ from typing import Any, Final
 
 import msgspec
 from django.db import DatabaseError, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from confide.access import pulse
 from confide.access.decide import Actor, Grant
 from confide.access.relationships import Relation
 from confide.access.roles import Action, Form, Purpose
-from confide.audit import receipts
+from confide.access.statements import Query
+from confide.audit import inserts, receipts
+from confide.audit.inserts import COLUMNS, LATER, Writing
 from confide.audit.models import JournalEntry
 from confide.errors import GrantMismatch, Invalid, JournalUnavailable
 from confide.protect.elements import Element
@@ -108,15 +108,17 @@ def format_canonical(entry: Entry) -> bytes:
 
     What was added later is left out where it is empty, so that entries from before keep their hash.
     """
-    told = dict(zip(COLUMNS, _values(entry), strict=True))
-    for name in _LATER:
+    return _format(_values(entry), _encode(entry.elements))
+
+
+def _format(values: Sequence[Any], elements: bytes) -> bytes:
+    told = dict(zip(COLUMNS, values, strict=True))
+    told["elements"] = msgspec.Raw(elements)
+    for name in LATER:
         if not told[name]:
             del told[name]
     return _encode(told)
 
-
-_LATER: Final = ("device", "relationship")
-"""Fields that the first release did not have."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -127,7 +129,7 @@ def hash_leaf(entry: Entry) -> bytes:
     Source:
         RFC 6962 section 2.1: SHA-256(0x00 || leaf input).
     """
-    return _write(entry)[1]
+    return _write(entry).leaf
 
 
 def entry_for(
@@ -221,36 +223,21 @@ def refusal_for(
     )
 
 
-COLUMNS: Final = tuple(field.name for field in fields(Entry))
-"""Of an entry, without its id and its hash."""
-
-_INSERT: Final = f"INSERT INTO audit_journalentry ({', '.join((*COLUMNS, 'leaf'))}) "
-_SQLITE: Final = f"{_INSERT} VALUES ({', '.join(['%s'] * (len(COLUMNS) + 1))})"
-# PostgreSQL takes a batch as one JSON text: the writings that were hashed, each with its leaf. It is
-# several times faster than as many parameters.
-_TYPES: Final = {"at": "timestamptz", "elements": "jsonb", "version": "integer"}
-_PARTS: Final = {
-    **{name: f"decode({name}, 'base64')" for name in ("body_sha256", "reason_sealed", "leaf")},
-    **{name: f"coalesce({name}, '')" for name in _LATER},
-}
-_POSTGRESQL: Final = (
-    _INSERT  # noqa: S608 - names of columns
-    + "SELECT "
-    + ", ".join(_PARTS.get(name, name) for name in (*COLUMNS, "leaf"))
-    + " FROM json_to_recordset(%s::json) AS entry("
-    + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*COLUMNS, "leaf"))
-    + ") RETURNING id"
-)
 _values: Final = attrgetter(*COLUMNS)
-_AT: Final = COLUMNS.index("at")
-_ELEMENTS: Final = COLUMNS.index("elements")
 
 
 class Journal:
     """Appends and reads. It holds nothing; every row is in the database before the caller's commit."""
 
-    def append(self, entries: Sequence[Entry]) -> list[int]:
+    def append(
+        self, entries: Sequence[Entry], before: Sequence[Query] = (), after: Sequence[Query] = ()
+    ) -> list[int]:
         """Write *entries* in the caller's transaction.
+
+        Args:
+            entries: What happened.
+            before: Statements of the same transaction that go in the same round trip, before the entries.
+            after: The same, after them: the end of the transaction, for whoever has nothing else to do in it.
 
         Returns:
             Their ids, in the order of *entries*.
@@ -259,29 +246,21 @@ class Journal:
             JournalUnavailable: There is no transaction, a moment is not in UTC, or the database refused.
                 The transaction must not be committed.
         """
-        if not entries:
+        if not entries and not before and not after:
             return []
         connection = transaction.get_connection(router.db_for_write(JournalEntry))
         if not connection.in_atomic_block:
             raise JournalUnavailable("an entry is written inside the transaction of what it tells")
         try:
             writings = [_write(entry) for entry in entries]
-            with connection.cursor() as cursor:
-                if connection.vendor == "postgresql":
-                    cursor.execute(_POSTGRESQL, [_batch(writings)])
-                    ids = [int(row[0]) for row in cursor.fetchall()]
-                else:
-                    cursor.executemany(_SQLITE, _rows(entries, writings, connection))
-                    cursor.execute("SELECT last_insert_rowid()")
-                    last = int(cursor.fetchone()[0])  # one writer at a time, so a batch has no gaps
-                    ids = list(range(last - len(entries) + 1, last + 1))
+            ids = inserts.insert(connection, writings, before, after)
         except (DatabaseError, TypeError, ValueError) as error:
             raise JournalUnavailable(
                 f"the journal cannot be written, so nothing was stored or shown ({type(error).__name__})"
             ) from None
         told = [
-            (id_, leaf)
-            for id_, entry, (_, leaf) in zip(ids, entries, writings, strict=True)
+            (id_, writing.leaf)
+            for id_, entry, writing in zip(ids, entries, writings, strict=True)
             if receipts.shows(entry.action, entry.elements.values())
         ]
         transaction.on_commit(lambda: receipts.note(told), using=connection.alias)
@@ -342,31 +321,12 @@ class Journal:
         return lines
 
 
-def _write(entry: Entry) -> tuple[bytes, bytes]:
-    """Return the canonical writing and its leaf."""
+def _write(entry: Entry) -> Writing:
     if entry.at.tzinfo is not UTC:
         raise JournalUnavailable("an entry's moment is not aware UTC")
-    writing = format_canonical(entry)
-    return writing, hashlib.sha256(b"\x00" + writing).digest()
-
-
-def _batch(writings: Iterable[tuple[bytes, bytes]]) -> str:
-    objects = [b'%s,"leaf":"%s"}' % (writing[:-1], b64encode(leaf)) for writing, leaf in writings]
-    return (b"[%s]" % b",".join(objects)).decode()
-
-
-def _rows(
-    entries: Sequence[Entry], writings: Iterable[tuple[bytes, bytes]], connection: BaseDatabaseWrapper
-) -> Iterator[list[Any]]:
-    moments: dict[datetime, Any] = {}  # a batch has few
-    for entry, (_, leaf) in zip(entries, writings, strict=True):
-        row = list(_values(entry))
-        if entry.at not in moments:
-            moments[entry.at] = connection.ops.adapt_datetimefield_value(entry.at)
-        row[_AT] = moments[entry.at]
-        row[_ELEMENTS] = _encode(entry.elements).decode()
-        row.append(leaf)
-        yield row
+    values, elements = _values(entry), _encode(entry.elements)
+    canonical = _format(values, elements)
+    return Writing(values, elements, canonical, hashlib.sha256(b"\x00" + canonical).digest())
 
 
 def line_of(row: JournalEntry) -> Line:

@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from confide.access.roles import Action
 from confide.audit.models import JournalEntry, Opened
+from confide.audit.writes import REMEDY, Renewing
 from confide.errors import Invalid, JournalUnavailable
 from confide.protect import uses
 from confide.protect.uses import Kind
@@ -31,6 +32,9 @@ _ALLOWING: Final = {
     Kind.INDEX: Q(action=Action.INDEX.value),
     Kind.EXPORT: Q(action=Action.EXPORT.value, resource_type="Export"),
     Kind.PACK: Q(action=Action.EXPORT.value, resource_type="DowntimePack"),
+    Kind.MAILING: Q(action=Action.MAIL.value, resource_type="Letter"),
+    Kind.REKEY: Q(action=Renewing.REKEY.value, resource_type=REMEDY),
+    Kind.RENUMBER: Q(action=Renewing.RENUMBER.value, resource_type=REMEDY),
 }
 
 
@@ -93,8 +97,8 @@ def reconcile(report: Callable[[str, str], None]) -> list[str]:
     if seals[Kind.REVEAL] > named[Kind.REVEAL]:
         more = seals[Kind.REVEAL] - named[Kind.REVEAL]
         report("key use", f"{more} seals more were opened for reveals than there are entries for them")
-    for kind in (Kind.INDEX, Kind.EXPORT, Kind.PACK):
-        if seals[kind] and not named[kind]:
+    for kind in _ALLOWING:
+        if kind is not Kind.REVEAL and seals[kind] and not named[kind]:
             report("key use", f"{seals[kind]} seals were opened for {kind}, and no entry is named")
     return list(_uncounted(named))
 

@@ -1,7 +1,7 @@
 """Where checkpoints go besides the journal's folder: out of reach of whoever holds this machine.
 
-A file (on a disk that is only written once, or of another machine), a syslog, or a command that gets the
-checkpoint on its standard input and puts it where it likes: into a bucket with object lock, for one.
+A file (on a disk that is only written once, or of another machine), a syslog, a bucket with object lock, or a
+command that gets the checkpoint on its standard input and puts it where it likes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from confide.audit.alarms import parse_syslog, tell_syslog
+from confide.audit.bucket import Bucket
 from confide.audit.notes import Head, parse_note
 from confide.errors import Invalid, Unavailable
 
@@ -36,6 +37,7 @@ class Kind(StrEnum):
     FILE = "file"
     SYSLOG = "syslog"
     COMMAND = "command"
+    S3 = "s3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Outlet:
 
     Attributes:
         kind: What it is.
-        place: A path; a socket or HOST:PORT; a command.
+        place: A path; a socket or HOST:PORT; a command; a bucket, as ``bucket`` reads it.
     """
 
     kind: Kind
@@ -52,7 +54,7 @@ class Outlet:
 
     @classmethod
     def parse(cls, written: str) -> Outlet:
-        """Read ``file:/path``, ``syslog:/dev/log``, ``syslog:HOST:PORT`` or ``command:PROGRAM ARGUMENTS``.
+        """Read ``file:/path``, ``syslog:/socket``, ``syslog:HOST:PORT``, ``s3:BUCKET``, ``command:PROGRAM``.
 
         Raises:
             Invalid: It is none of these.
@@ -62,19 +64,27 @@ class Outlet:
             found = cls(Kind(kind), place)
             if found.kind is Kind.SYSLOG:
                 parse_syslog(place)
+            elif found.kind is Kind.S3:
+                Bucket.parse(place)
             elif not shlex.split(place) or (found.kind is Kind.FILE and not place.startswith("/")):
                 raise ValueError
+        except Invalid:
+            raise
         except ValueError:
             raise Invalid(
-                "an outlet is file:/path, syslog:/socket, syslog:HOST:PORT or command:..."
+                "an outlet is file:/path, syslog:/socket, syslog:HOST:PORT, s3:BUCKET/PREFIX or command:..."
             ) from None
         return found
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.place}"
 
-    def put(self, note: str) -> None:
+    def put(self, note: str, now: datetime) -> None:
         """Put a checkpoint there.
+
+        Args:
+            note: The signed note.
+            now: Aware UTC.
 
         Raises:
             Unavailable: It was not taken.
@@ -86,6 +96,8 @@ class Outlet:
             line = " ".join(note.split())
             if not tell_syslog(parse_syslog(self.place), f"checkpoint {line}", logging.INFO):
                 raise Unavailable("the syslog does not take checkpoints")
+        elif self.kind is Kind.S3:
+            Bucket.parse(self.place).put(note, head.size, now)
         else:
             _run(self.place, note, head.size)
 
@@ -112,7 +124,7 @@ def send(outlets: Sequence[Outlet], note: str, folder: Path, now: datetime) -> l
             if size == last or now.timestamp() - at < EVERY.total_seconds():
                 continue
             try:
-                outlet.put(note)
+                outlet.put(note, now)
                 sent[str(outlet)] = (size, now.timestamp())
             except Unavailable as problem:
                 sent[str(outlet)] = (last, now.timestamp())

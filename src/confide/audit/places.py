@@ -7,9 +7,16 @@ import struct
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final
 
-from confide.audit.journal import COLUMNS, Line, format_canonical, hash_leaf, line_of
+from django.db import router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from confide.access.statements import among, ask
+from confide.audit import runs
+from confide.audit.inserts import COLUMNS
+from confide.audit.journal import Line, format_canonical, hash_leaf, line_of
 from confide.audit.models import Checkpoint, Cosignature, JournalEntry, Leaf
 from confide.audit.publication import hash_leaf as hash_place
 from confide.errors import Damaged
@@ -109,11 +116,14 @@ def read_about(practice: str, patient: str, end: int) -> Iterator[Placed]:
 def find(ids: Iterable[int]) -> dict[int, Placed]:
     """Return the places of these entries, by id."""
     wanted = list(ids)
-    return {
-        placed.id: placed
-        for first in range(0, len(wanted), AT_ONCE)
-        for placed in _join(Leaf.objects.filter(entry__in=wanted[first : first + AT_ONCE]))
-    }
+    connection = _connection()
+    found: dict[int, Placed] = {}
+    for first in range(0, len(wanted), AT_ONCE):
+        condition, asked = among(connection, "entry", wanted[first : first + AT_ONCE])
+        text = f"SELECT {', '.join(_PLACE)} FROM audit_leaf WHERE {condition}"  # noqa: S608 - names of ours
+        [rows] = ask(connection, [(text, [asked])])
+        found.update((placed.id, placed) for placed in _with_lines(rows))
+    return found
 
 
 def cosigned(checkpoint: Checkpoint) -> str:
@@ -123,7 +133,10 @@ def cosigned(checkpoint: Checkpoint) -> str:
 
 
 def _join(chosen: Any) -> Iterator[Placed]:
-    places = list(chosen.values_list("position", "entry", "of_patient", "of_credential"))
+    yield from _with_lines(list(chosen.values_list(*_PLACE)))
+
+
+def _with_lines(places: list[tuple[Any, ...]]) -> Iterator[Placed]:
     lines = _lines([place[1] for place in places])
     for position, id_, of_patient, of_credential in places:
         yield Placed(position, id_, of_patient, of_credential, lines.get(id_))
@@ -131,9 +144,34 @@ def _join(chosen: Any) -> Iterator[Placed]:
 
 def _lines(ids: list[Any]) -> dict[Any, Line]:
     """Return the entries that can be read; where one cannot, the others are read one by one."""
-    # Rows as tuples: instances of the model take longer than hashing.
-    chosen = JournalEntry.objects.filter(pk__in=ids).values_list("pk", "leaf", *COLUMNS, named=True)
     try:
-        return {row.pk: line_of(row) for row in chosen.iterator(AT_ONCE)}
+        return {row.pk: line_of(row) for row in _rows(ids)}
     except (ValueError, TypeError, AttributeError):
         return {} if len(ids) == 1 else {key: line for id_ in ids for key, line in _lines([id_]).items()}
+
+
+def _rows(ids: list[Any]) -> Iterator[Any]:
+    """Return rows as tuples: instances of the model take longer than hashing."""
+    connection = _connection()
+    if connection.vendor != "postgresql":
+        chosen = JournalEntry.objects.filter(pk__in=ids).values_list("pk", "leaf", *COLUMNS, named=True)
+        yield from chosen.iterator(AT_ONCE)
+        return
+    found = runs.read(connection, ("id", *_NAMED), ids) if ids else {}
+    for id_ in ids:
+        if id_ in found:
+            yield SimpleNamespace(pk=id_, **_read(found[id_]))
+
+
+def _connection() -> BaseDatabaseWrapper:
+    connection: BaseDatabaseWrapper = transaction.get_connection(router.db_for_read(JournalEntry))
+    return connection
+
+
+_PLACE: Final = ("position", "entry", "of_patient", "of_credential")
+_NAMED: Final = ("leaf", *COLUMNS)
+
+
+def _read(row: tuple[Any, ...]) -> dict[str, Any]:
+    told = dict(zip(_NAMED, row[1:], strict=True))
+    return told | {"elements": json.loads(told["elements"])}

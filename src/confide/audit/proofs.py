@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.db import router, transaction
+
+from confide.access.statements import ask
 from confide.audit import places, receipts
-from confide.audit.models import Checkpoint, Cosignature
+from confide.audit.models import Checkpoint
 from confide.audit.places import Placed
 from confide.audit.receipts import Receipt
 from confide.audit.tiles import Tiles
-from confide.cipher.tree import Nodes, prove_inclusion
-from confide.errors import Damaged, Invalid, Unavailable, Unknown
+from confide.cipher.tree import prove_inclusion, verify_inclusion
+from confide.errors import Damaged, Invalid, ProofBroken, Unavailable, Unknown
 from confide.protect.elements import Element
 
 ABSENCE: Final = "absence/1"
@@ -66,7 +69,6 @@ def prove_absence(claim: Claim, closing: int, tiles: Tiles) -> Iterator[str]:
     if last.require().entry.at < claim.end:
         raise Invalid("the window ends after the entry that is to close it")
     checkpoint = _checkpoint(last.position + 1)
-    nodes = tiles.nodes(checkpoint.size)
     yield _line(
         confide=ABSENCE,
         checkpoint=places.cosigned(checkpoint),
@@ -77,7 +79,7 @@ def prove_absence(claim: Claim, closing: int, tiles: Tiles) -> Iterator[str]:
         **{"from": _write(claim.begin), "to": _write(claim.end)},
     )
     for placed in places.read_about(claim.practice, claim.patient, last.position + 1):
-        yield _with_proof(placed, checkpoint.size, nodes)
+        yield _with_proof(placed, checkpoint, tiles)
 
 
 def prove_entries(ids: Iterable[int], tiles: Tiles) -> Iterator[str]:
@@ -92,10 +94,9 @@ def prove_entries(ids: Iterable[int], tiles: Tiles) -> Iterator[str]:
     if not wanted or any(id_ not in found for id_ in wanted):
         raise Unknown("an entry with such an id is not in the tree: it is not sealed yet, or there is none")
     checkpoint = _checkpoint(1 + max(placed.position for placed in found.values()))
-    nodes = tiles.nodes(checkpoint.size)
     yield _line(confide=INCLUSION, checkpoint=places.cosigned(checkpoint))
     for id_ in wanted:
-        yield _with_proof(found[id_], checkpoint.size, nodes)
+        yield _with_proof(found[id_], checkpoint, tiles)
 
 
 def check_receipt(written: str) -> list[Placed]:
@@ -125,19 +126,44 @@ def check_receipt(written: str) -> list[Placed]:
 
 def _checkpoint(size: int) -> Checkpoint:
     """A checkpoint over so many entries at least: the first that was cosigned, or else the first."""
-    cosigned = (
-        Cosignature.objects.filter(size__gte=size).order_by("size").values_list("size", flat=True).first()
-    )
-    chosen = (
-        Checkpoint.objects.filter(size__gte=size if cosigned is None else cosigned).order_by("size").first()
-    )
-    if chosen is None:
+    connection = transaction.get_connection(router.db_for_read(Checkpoint))
+    [rows] = ask(connection, [(_CHOSEN, [size, size])])
+    if not rows:
         raise Unavailable("the entry is not sealed yet")
-    return chosen
+    [(number, root, note)] = rows
+    return Checkpoint(size=number, root=bytes(root), note=note)
 
 
-def _with_proof(placed: Placed, size: int, nodes: Nodes) -> str:
-    path = prove_inclusion(placed.position, size, nodes)
+_CHOSEN: Final = (
+    "SELECT size, root, note FROM audit_checkpoint WHERE size >= coalesce("
+    "(SELECT size FROM audit_cosignature WHERE size >= %s ORDER BY size LIMIT 1), %s) ORDER BY size LIMIT 1"
+)
+
+
+def prove(leaf: bytes | None, position: int, checkpoint: Checkpoint, tiles: Tiles) -> list[bytes]:
+    """Return the path from a leaf to the root that a checkpoint names.
+
+    Args:
+        leaf: The leaf's hash, 32 bytes; None if there is none.
+        position: The leaf's, counted from 0.
+        checkpoint: Of a tree that has the leaf.
+        tiles: The published tree.
+
+    Raises:
+        Damaged: The tiles are not there.
+    """
+    path = prove_inclusion(position, checkpoint.size, tiles.known(checkpoint.size))
+    try:
+        verify_inclusion(position, checkpoint.size, leaf or b"", path, bytes(checkpoint.root))
+    except ProofBroken:
+        # The entry was changed, or the tree on the disk is another by now: whoever reads it finds out.
+        tiles.forget()
+        return prove_inclusion(position, checkpoint.size, tiles.nodes(checkpoint.size))
+    return path
+
+
+def _with_proof(placed: Placed, checkpoint: Checkpoint, tiles: Tiles) -> str:
+    path = prove(placed.hash(), placed.position, checkpoint, tiles)
     return _line(**placed.write(whole=True), proof=[b64encode(each).decode() for each in path])
 
 

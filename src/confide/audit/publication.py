@@ -18,10 +18,15 @@ LEAF: Final = Struct(">32sQQQ")
 """A leaf's input: the entry's hash, its id, and the n-th of whose it is (see ``models.Leaf``)."""
 
 _AT_ONCE: Final = 50_000
+# The ids of neighbours in the tree are neighbours as well: without their bounds a database that has the
+# journal by months reads all of it for each of these pieces.
 _LEAVES: Final = (
-    "SELECT l.position, e.leaf, l.entry, l.of_patient, l.of_credential FROM audit_leaf l"
-    " LEFT JOIN audit_journalentry e ON e.id = l.entry"
-    " WHERE l.position >= %s AND l.position < %s ORDER BY l.position"
+    "WITH l AS (SELECT position, entry, of_patient, of_credential FROM audit_leaf"
+    " WHERE position >= %s AND position < %s)"
+    " SELECT l.position, e.leaf, l.entry, l.of_patient, l.of_credential FROM l"
+    " LEFT JOIN (SELECT id, leaf FROM audit_journalentry"
+    " WHERE id BETWEEN (SELECT min(entry) FROM l) AND (SELECT max(entry) FROM l)) e ON e.id = l.entry"
+    " ORDER BY l.position"
 )
 
 

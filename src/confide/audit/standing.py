@@ -11,9 +11,9 @@ from typing import Final
 
 from django.db import DatabaseError, transaction
 
-from confide.access import outsiders, standing, terminal
+from confide.access import challenges, outsiders, standing, terminal
 from confide.access.containment import Outsider, Standing
-from confide.access.models import Account
+from confide.access.models import Account, Client
 from confide.access.roles import Role
 from confide.access.standing import Measure, Reason, State, Subject
 from confide.audit.journal import Entry, Journal, Outcome
@@ -30,11 +30,17 @@ class Event(StrEnum):
     FREEZE = "freeze"
     DEGRADE = "degrade"
     STORM = "degrade-withheld"
+    CHALLENGE = "step-up-asked"
     LIFT = "lift"
     OUTSIDER = "outsider"
 
 
-_EVENTS: Final = {State.FROZEN: Event.FREEZE, State.SUSPECT: Event.DEGRADE, State.WITHHELD: Event.STORM}
+_EVENTS: Final = {
+    State.FROZEN: Event.FREEZE,
+    State.SUSPECT: Event.DEGRADE,
+    State.WITHHELD: Event.STORM,
+    State.STEP_UP: Event.CHALLENGE,
+}
 
 
 def freeze(
@@ -106,6 +112,69 @@ def degrade(journal: Journal, subject: Subject, reason: Reason, now: datetime) -
     except DatabaseError as problem:
         raise _unavailable(problem) from None
     return measure
+
+
+def challenge(journal: Journal, subject: Account | Client, reason: Reason, now: datetime) -> list[Measure]:
+    """Ask a person for a proof in each session, or a program to sign in anew, by a rule.
+
+    Also inside the caller's transaction.
+    """
+    try:
+        with transaction.atomic():
+            measures = challenges.challenge(subject, reason, now)
+            for measure in measures:
+                if measure.new:
+                    journal.append(_entries(measure, Event.CHALLENGE, now, role=Role.SYSTEM.value))
+    except DatabaseError as problem:
+        raise _unavailable(problem) from None
+    return measures
+
+
+def take_step(
+    journal: Journal,
+    subject: Account | Client,
+    state: State,
+    now: datetime,
+    *,
+    by: Account,
+    practice: str,
+    credential: str,
+) -> None:
+    """Take one step of the ladder by hand, for what the watch has found; a refusal is written down, too.
+
+    Args:
+        journal: Where it is written.
+        subject: The person or program.
+        state: Which step: a proof is asked for, it is suspect, or it is frozen.
+        now: Aware UTC.
+        by: Who does it.
+        practice: For which practice; its id.
+        credential: The public name of what they presented.
+
+    Raises:
+        AccessDenied: It is not theirs to do, or it is about themselves.
+        Unknown: The credential is not of this practice.
+        JournalUnavailable: It cannot be written down, so nothing was done.
+    """
+    if state is State.FROZEN:
+        freeze(journal, subject, Reason.WATCH, now, by=by, practice=practice, credential=credential)
+        return
+    event = _EVENTS[state]
+    try:
+        with transaction.atomic():
+            role = standing.require_keeper(by, practice, subject)
+            if state is State.SUSPECT:
+                measures = [challenges.cover(subject, Reason.WATCH, now, by=by, practice=practice)]
+            else:
+                measures = challenges.challenge(subject, Reason.WATCH, now)
+            for measure in measures:
+                whose = {practice: role}
+                journal.append(_entries(measure, event, now, by=by, whose=whose, credential=credential))
+    except AccessDenied:
+        _refused(journal, subject, event, now, by, practice, credential)
+        raise
+    except DatabaseError as problem:
+        raise _unavailable(problem) from None
 
 
 def lift(

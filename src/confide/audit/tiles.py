@@ -14,8 +14,8 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,9 @@ from confide.errors import Damaged, Invalid, Unavailable
 WIDTH: Final = 256
 HEIGHT: Final = 8
 CHECKPOINT: Final = "checkpoint"
-_FULL: Final = WIDTH * HASH_BYTES
+MOST_KEPT: Final = 256
+"""Tiles of which the hashes are kept in memory, 16 kB for each: at 50 million entries, a third of those above
+the lowest level."""
 
 
 class Tiles:
@@ -39,6 +41,7 @@ class Tiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._kept = lru_cache(MOST_KEPT)(self._pyramid)
 
     # Reading
 
@@ -83,21 +86,17 @@ class Tiles:
         if not (0 <= level < 8 and n >= 0 and 1 <= width <= WIDTH):
             raise Damaged("the journal has no such tile")
         path = self.path(level, n)
-        for each, expected in (
-            (path.with_name(f"{path.name}.p") / str(width), width * HASH_BYTES),
-            (path, _FULL),
-        ):
-            if width < WIDTH or each is path:
-                try:
-                    hashes = each.read_bytes()
-                except (FileNotFoundError, NotADirectoryError):
-                    continue
-                except OSError as problem:
-                    what = type(problem).__name__
-                    raise Unavailable(f"the journal's folder cannot be read ({what})") from None
-                if len(hashes) != expected:
-                    raise Damaged("a tile of the journal has another length than it was written with")
+        parts = path.with_name(f"{path.name}.p")
+        for there in (width, WIDTH) if width < WIDTH else (WIDTH,):
+            if (hashes := _load(path if there == WIDTH else parts / str(there), there)) is not None:
                 return hashes[: width * HASH_BYTES]
+        # After a crash the files are brought up to date at once: what was signed meanwhile has no tile
+        # of its own, and lies in a wider one.
+        with suppress(OSError):
+            wider = sorted(int(each.name) for each in parts.iterdir() if each.name.isdecimal())
+            for there in wider:
+                if width < there < WIDTH and (hashes := _load(parts / str(there), there)) is not None:
+                    return hashes[: width * HASH_BYTES]
         raise Damaged("a tile of the journal is missing")
 
     def path(self, level: int, n: int) -> Path:
@@ -107,7 +106,7 @@ class Tiles:
     def nodes(self, size: int) -> Nodes:
         """Return the hashes of complete subtrees of the tree of *size* leaves, as they lie here.
 
-        Each tile is read once; what is returned is for one proof or a few.
+        Each tile is read once, and anew for each call: by these the tree that lies here is checked.
         """
 
         @cache
@@ -126,6 +125,39 @@ class Tiles:
             return some[0]
 
         return node
+
+    def known(self, size: int) -> Nodes:
+        """Return the same for making proofs, from tiles that may have been read before.
+
+        The first hashes of a tile never change. Where they do, because the tree was put back from elsewhere,
+        no proof holds any more: whoever makes one checks it, and calls `forget`.
+        """
+
+        def node(level: int, i: int) -> bytes:
+            tile, height = divmod(level, HEIGHT)
+            n, place = divmod(i << height, WIDTH)
+            width = min(WIDTH, (size >> (HEIGHT * tile)) - WIDTH * n)
+            rows = self._kept(tile, n, width)
+            at = HASH_BYTES * (place >> height)
+            found = rows[height][at : at + HASH_BYTES] if height < len(rows) else b""
+            if not found:
+                raise Damaged("the tree in the journal's folder is smaller")
+            return found
+
+        return node
+
+    def forget(self) -> None:
+        """Read every tile anew from now on."""
+        self._kept.cache_clear()
+
+    def _pyramid(self, level: int, n: int, width: int) -> list[bytes]:
+        """Return the first hashes of a tile, and above them those of the complete subtrees over them."""
+        some = _split(self.read(level, n, width))
+        rows = []
+        while some:
+            rows.append(b"".join(some))
+            some = tree.hash_pairs(some)
+        return rows
 
     # Writing
 
@@ -194,6 +226,20 @@ def place(level: int, n: int) -> str:
     while n := n // 1000:
         parts.append(f"x{n % 1000:03}")
     return f"tile/{level}/{'/'.join(reversed(parts))}"
+
+
+def _load(path: Path, width: int) -> bytes | None:
+    """Return the hashes in a file of so many; None where there is none."""
+    try:
+        hashes = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as problem:
+        what = type(problem).__name__
+        raise Unavailable(f"the journal's folder cannot be read ({what})") from None
+    if len(hashes) != width * HASH_BYTES:
+        raise Damaged("a tile of the journal has another length than it was written with")
+    return hashes
 
 
 def _split(hashes: bytes) -> list[bytes]:

@@ -12,6 +12,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -201,6 +202,34 @@ class FF1Columns:
 
     def _too_small(self, n: int) -> DomainTooSmall:
         return DomainTooSmall(f"{n} numerals of radix {self.radix} are fewer than 1,000,000 values")
+
+
+def encrypt_lists(
+    key: bytes, radix: int, strings: Sequence[Sequence[int]], tweaks: Sequence[bytes]
+) -> list[list[int]]:
+    """Permute numeral strings of one length, each under a tweak of its own; tweaks have one length, too.
+
+    Raises:
+        AlphabetMismatch, DomainTooSmall, Invalid: As for :meth:`FF1Columns.encrypt`.
+    """
+    return _lists(FF1Columns(key, radix).encrypt, strings, tweaks)
+
+
+def decrypt_lists(
+    key: bytes, radix: int, strings: Sequence[Sequence[int]], tweaks: Sequence[bytes]
+) -> list[list[int]]:
+    """Invert :func:`encrypt_lists`; arguments and errors are the same."""
+    return _lists(FF1Columns(key, radix).decrypt, strings, tweaks)
+
+
+def _lists(
+    permutation: Callable[[NDArray[Any], Tweak], NDArray[Any]],
+    strings: Sequence[Sequence[int]],
+    tweaks: Sequence[bytes],
+) -> list[list[int]]:
+    spread = np.frombuffer(b"".join(tweaks), dtype=np.uint8).reshape(len(tweaks), -1)
+    found: list[list[int]] = permutation(np.array(strings, dtype=np.int64), spread).tolist()
+    return found
 
 
 def _checked(tweak: Tweak, rows: int, threads: int) -> NDArray[np.uint8]:

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_everything(found, now), indent=1, default=str))  # noqa: T201 - it is the result
         return show.DONE
-    _tell(found, law, now, why=args.why, every=args.all)
+    tell(found, law, now, why=args.why, every=args.all)
     _tell_unknown(args)
     _tell_age(found)
     _tell_end(found, law, now)
@@ -101,7 +101,8 @@ def _write(path: Path, content: bytes) -> None:
         raise Invalid(f"{path} cannot be written") from None
 
 
-def _tell(found: Clocks, law: Law, now: datetime, *, why: bool, every: bool) -> None:
+def tell(found: Clocks, law: Law, now: datetime, *, why: bool, every: bool) -> None:
+    """Show the duties of an incident by what holds of them."""
     from confide.incidents.duties import Standing
 
     for standing in Standing:

@@ -16,13 +16,18 @@ from confide.cli import (
     destination,
     doctor,
     downtime,
+    drill,
     export,
+    honey,
+    incidents,
     init,
     inspect,
     intake,
     journal,
     keyring,
+    notices,
     passwords,
+    population,
     practice,
     protect,
     reveal,
@@ -30,6 +35,7 @@ from confide.cli import (
     show,
     staff,
     trace,
+    watch,
     witness,
 )  # fmt: skip
 
@@ -46,7 +52,11 @@ COMMANDS = (
     downtime,
     trace,
     journal,
+    honey,
+    watch,
     clocks,
+    incidents,
+    notices,
     keyring,
     inspect,
     protect,
@@ -54,6 +64,8 @@ COMMANDS = (
     witness,
     doctor,
     demo,
+    population,
+    drill,
 )
 EPILOG = """\
 first steps:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from confide import children
 from confide.cli import show
 from confide.errors import ConfideError, Unavailable
 
@@ -125,15 +123,11 @@ class Processes:
     def give(self, unit: Unit, share: int) -> None:
         if self._pool is None:
             return
-        # A terminal's Ctrl-C goes to all its processes. Workers must not hear it: they inherit the mask with
-        # which they are started, and the pool starts them when it is given work.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._waiting[self._pool.submit(_work, unit)] = share
+            with children.hushed():
+                self._waiting[self._pool.submit(_work, unit)] = share
         except BrokenProcessPool:
             raise Unavailable(_LOST) from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def take(self) -> list[tuple[Answer, int]]:
         finished, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
@@ -154,7 +148,7 @@ _MINE: list[Importer] = []
 
 
 def _begin(practice: str, source: str) -> None:
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    children.end_with_parent()
     from confide.cli import installation
     from confide.server import config
 
@@ -164,13 +158,6 @@ def _begin(practice: str, source: str) -> None:
     # is a tenth of an import's time.
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(show.FAILED)
 
 
 def _work(unit: Unit) -> Answer:

@@ -34,7 +34,7 @@ example:
 At once and for good; what was written already stays where it is. One person is enough.
 """
 
-USES: Final = ("export", "downtime")
+USES: Final = ("export", "downtime", "mailing")
 """Codes of ``destinations.Use``; the parser starts without Django."""
 
 

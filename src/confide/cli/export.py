@@ -114,7 +114,10 @@ def request(args: argparse.Namespace) -> int:
     writer(args.format)  # found out now, not when it is approved
     system = installation.build(config)
     grant = _grant(system, practice, by)
-    cohort, patients = _cohort(system, grant, args.cohort)
+    from confide.records.cohorts import leave_out
+
+    cohort, chosen = _cohort(system, grant, args.cohort)
+    patients = leave_out(chosen, system.baits.of(practice.pk))
     made = system.exports.request(grant, destination, Wanted(policy, args.format, cohort, patients))
     show.step("made", "request", made.id)
     _tell(made, policy)

@@ -170,11 +170,14 @@ def migrate(tell: Tell = tell) -> None:
     """Bring both databases up to this version."""
     from django.core.management import call_command
 
+    from confide.server.databases import settlers
+
     for alias, what in (("default", "records"), ("keys", "key store")):
         count = installation.pending()[alias]
         if count:
             with show.waiting(f"preparing the database of the {what} ..."):
-                call_command("migrate", database=alias, verbosity=0, interactive=False)
+                for app in settlers(alias):
+                    call_command("migrate", app_label=app, database=alias, verbosity=0, interactive=False)
         tell(bool(count), what, _where(alias))
 
 

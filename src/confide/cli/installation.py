@@ -72,14 +72,18 @@ def start(config: Config, *, chatty: bool = False) -> None:
 
 
 def pending() -> dict[str, int]:
-    """Return how many migrations each database still wants."""
+    """Return how many migrations each database still wants, of the apps that are migrated in it."""
     from django.db import connections
     from django.db.migrations.executor import MigrationExecutor
+
+    from confide.server.databases import settlers
 
     found = {}
     for alias in DATABASES:
         executor = MigrationExecutor(connections[alias])
-        found[alias] = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        graph = executor.loader.graph
+        targets = [leaf for app in settlers(alias) for leaf in graph.leaf_nodes(app)]
+        found[alias] = len(executor.migration_plan(targets))
     return found
 
 

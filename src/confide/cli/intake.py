@@ -80,7 +80,7 @@ class Total:
 def run(args: argparse.Namespace) -> int:
     """Import everything; tell what came of it."""
     config = installation.ready(args)
-    from confide.records import imports
+    from confide.records import imports, statistics
 
     practice = installation.practice(args.practice)
     installation.build(config).vault.unlock(practice.pk)  # keys that do not open are found before any file
@@ -97,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
         desk: crew.Crew = crew.Here() if args.workers <= 0 else crew.Processes(args.workers)
         with desk.at_work(practice.pk, args.source):
             _bring_in(paths, desk, bar, total)
+    if total.report.created or total.report.updated:
+        statistics.renew()
     seconds = time.monotonic() - started
     order = {str(path): number for number, path in enumerate(paths)}
     total.report.refused.sort(key=lambda each: order[each.path])  # workers answer in any order

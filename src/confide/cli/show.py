@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Literal, TextIO
 
 from rich.console import Console
@@ -54,9 +54,22 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
+_ASIDE: list[TextIO] = []
+
+
 def console() -> Console:
     """Return a console for results, on standard output."""
-    return _console(sys.stdout)
+    return _console(_ASIDE[-1] if _ASIDE else sys.stdout)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Let everything go to standard error meanwhile: standard output is for a program that reads it."""
+    _ASIDE.append(sys.stderr)
+    try:
+        yield
+    finally:
+        _ASIDE.pop()
 
 
 def line(text: str = "", style: str = "") -> None:

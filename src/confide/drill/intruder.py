@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from confide.drill.loot import Loot, Person
 from confide.drill.wire import Wire
+from confide.protect.elements import Element
 
 SCOPES: Final = "system/*.cruds vault/tokenize vault/detokenize vault/protect vault/reveal"
 _FHIR: Final = "application/fhir+json"
@@ -29,6 +31,9 @@ _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
 _FIRST, _LAST = 1900, 2030
 _CHARTS: Final = 2
 """Fewer charts than these are taken resource by resource where nothing comes out any more."""
+
+DRY: Final = 64
+"""After so many practices in which nothing new came out, each further one is only tried."""
 
 _ODD: Final = (
     "Patient?_sort=birthdate",
@@ -43,7 +48,23 @@ _ODD: Final = (
     "Patient?name:contains=a&_elements=name",
     "Patient?_filter=birthdate gt 1950-01-01",
 )
-Question = Callable[[Person], bool]
+Question = Callable[[Any], bool]
+"""Of a person as the truth has them: ``given``, ``family``, ``born``, ``ssn``."""
+
+
+class Notes(Protocol):
+    """Knows the truth, and counts what the intruder has of it: a ``Loot`` or a ``Notebook``."""
+
+    def __len__(self) -> int:
+        """Of how many people something is known."""
+
+    def read(self, practice: str, text: str) -> None:
+        """Look through an answer."""
+
+    def answer(
+        self, practice: str, matches: Question, total: int, ids: Collection[str] = (), element: str = ""
+    ) -> None:
+        """Note the answer to a question about identity, asked by *element*."""
 
 
 @dataclass
@@ -70,14 +91,15 @@ class Intruder:
         address: Where the server answers.
         client: The client's id.
         key: Its private key, a JWK.
-        loot: Knows the truth, and counts.
+        loot: Where what it has is noted.
         seed: Of what is guessed.
     """
 
-    def __init__(self, address: str, client: str, key: Mapping[str, Any], loot: Loot, seed: int = 1) -> None:
+    def __init__(self, address: str, client: str, key: Mapping[str, Any], loot: Notes, seed: int = 1) -> None:
         self._address, self._client, self._key, self._loot = address, client, key, loot
         self._seed = seed
         self.spree = Spree()
+        self._dry = 0
         self._lock = Lock()
 
     def rob(
@@ -116,9 +138,15 @@ class Intruder:
                     self.spree.tokens += len(held)
                 if held:
                     dice = random.Random(f"{self._seed}/{number}/{practice}")
-                    _Visit(self, wire, practice, held, dice, questions).take()
+                    visit = _Visit(self, wire, practice, held, dice, questions)
+                    if self._dry < DRY:
+                        visit.take()
+                    else:
+                        visit.try_again()
                 with self._lock:
-                    self.spree.fruitful += len(self._loot) > before
+                    fruitful = len(self._loot) > before
+                    self.spree.fruitful += fruitful
+                    self._dry = 0 if fruitful else self._dry + 1
         finally:
             wire.close()
 
@@ -129,9 +157,11 @@ class Intruder:
             self.spree.statuses[status] = self.spree.statuses.get(status, 0) + 1
         self._loot.read(practice, text)
 
-    def learn(self, practice: str, question: Question, total: int, ids: Iterable[str]) -> None:
+    def learn(
+        self, practice: str, question: Question, total: int, ids: Iterable[str], element: Element
+    ) -> None:
         """Note the answer to a question about identity."""
-        self._loot.answer(practice, question, total, frozenset(ids))
+        self._loot.answer(practice, question, total, frozenset(ids), element.value)
 
 
 class _Visit:
@@ -168,6 +198,14 @@ class _Visit:
             self._fhir("GET", f"{path}?{urlencode(_pairs(query))}")
         self._write(people[: 1 if whole else self._dice.randrange(2)])
 
+    def try_again(self) -> None:
+        """See whether anything comes out again: a page, its people in a bundle, a count, a guess."""
+        people = list(islice(self._pages(), 20))
+        self._batch([str(each["id"]) for each in people])
+        self._vault(people)
+        self._count(f"birthdate=ge{_FIRST}-01-01", lambda _: True, Element.BIRTH_DATE)
+        self._guess()
+
     # Reading
 
     def _pages(self) -> Iterator[dict[str, Any]]:
@@ -195,40 +233,41 @@ class _Visit:
         _, bundle = self._fhir("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries})
         answers = bundle.get("entry", [])
         for letter, answer in zip(_ALPHABET, answers[len(urls) :], strict=False):
-            self._note_answer(answer.get("resource") or {}, _begins(letter))
+            self._note_answer(answer.get("resource") or {}, _begins(letter), Element.NAME)
 
     # Asking
 
     def _ask(self) -> bool:
         """Find out when people are born and what they are called; False where nothing comes out."""
-        if not self._count(f"birthdate=ge{_FIRST}-01-01", lambda _: True):
+        if not self._count(f"birthdate=ge{_FIRST}-01-01", lambda _: True, Element.BIRTH_DATE):
             return False
         self._bisect(_FIRST * 12, _LAST * 12)
         for letter in _ALPHABET:
             self._spell(letter)
         return True
 
-    def _count(self, query: str, question: Question) -> int:
+    def _count(self, query: str, question: Question, element: Element) -> int:
         """How many match. Now and then they are asked for by name as well."""
         if not self._left:
             return 0
         self._left -= 1
         form = query if self._dice.random() < 0.3 else f"{query}&_summary=count"
         _, bundle = self._fhir("POST", "Patient/_search", form)
-        return self._note_answer(bundle, question)
+        return self._note_answer(bundle, question, element)
 
-    def _note_answer(self, bundle: Mapping[str, Any], question: Question) -> int:
+    def _note_answer(self, bundle: Mapping[str, Any], question: Question, element: Element) -> int:
         total = bundle.get("total")
         total = total if isinstance(total, int) else 0
         resources = [entry.get("resource", {}) for entry in bundle.get("entry", ())]
         ids = [str(each["id"]) for each in resources if each.get("resourceType") == "Patient"]
-        self._intruder.learn(self._practice, question, total, ids)
+        self._intruder.learn(self._practice, question, total, ids, element)
         return total
 
     def _bisect(self, low: int, high: int) -> None:
         """Halve the months in which somebody is born, and then name the day."""
         begin, end = _month(low), _month(high)
-        found = self._count(f"birthdate=ge{begin}&birthdate=lt{end}", lambda p: begin <= p.born < end)
+        query = f"birthdate=ge{begin}&birthdate=lt{end}"
+        found = self._count(query, _born(begin, end), Element.BIRTH_DATE)
         if not found:
             return
         if high - low > 1:
@@ -238,11 +277,12 @@ class _Visit:
             return
         for first, after in ((1, 11), (11, 21), (21, 32)):
             since, until = f"{begin[:8]}{first:02}", f"{begin[:8]}{after:02}" if after < 32 else end
-            self._count(f"birthdate=ge{since}&birthdate=lt{until}", _born(since, until))
+            query = f"birthdate=ge{since}&birthdate=lt{until}"
+            self._count(query, _born(since, until), Element.BIRTH_DATE)
 
     def _spell(self, begun: str) -> None:
         """Add letters to a name as long as somebody is called so."""
-        if self._count(f"family={begun}", _begins(begun)) and len(begun) < 3:
+        if self._count(f"family={begun}", _begins(begun), Element.NAME) and len(begun) < 3:
             for letter in _ALPHABET:
                 self._spell(begun + letter)
 
@@ -250,7 +290,7 @@ class _Visit:
         area, group, serial = (self._dice.randrange(*ends) for ends in ((100, 600), (11, 91), (10**4,)))
         number = f"{area}-{group}-{serial:04}"
         query = urlencode({"identifier": f"http://hl7.org/fhir/sid/us-ssn|{number}"})
-        self._count(query, lambda p: p.ssn == number)
+        self._count(query, lambda p: p.ssn == number, Element.SSN)
 
     # Writing, and the vault
 
@@ -260,6 +300,9 @@ class _Visit:
             self._fhir("PATCH", f"Patient/{each['id']}", [{"op": "test", "path": "/gender", "value": "male"}])
             self._fhir("POST", "Patient", {"resourceType": "Patient"}, {"If-None-Exist": "family=a"})
             self._fhir("POST", "Patient/$match", {"resourceType": "Parameters"})
+            # A reason made by oneself: an appointment of today, and then the chart once more.
+            self._fhir("POST", "Appointment", _appointment(str(each["id"])))
+            self._fhir("GET", f"Patient/{each['id']}/$everything")
 
     def _vault(self, people: Sequence[Mapping[str, Any]]) -> None:
         covered, guessed = [], []
@@ -296,6 +339,17 @@ class _Visit:
     ) -> tuple[int, str]:
         written = {"Authorization": f"Bearer {self._dice.choice(self._tokens)}", "Content-Type": kind}
         return self._wire.send(method, path, raw, written | dict(headers or {}))
+
+
+def _appointment(patient: str) -> dict[str, Any]:
+    start = datetime.now(UTC).replace(microsecond=0)
+    return {
+        "resourceType": "Appointment",
+        "status": "booked",
+        "start": start.isoformat(),
+        "end": (start + timedelta(minutes=20)).isoformat(),
+        "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": "accepted"}],
+    }
 
 
 def _begins(prefix: str) -> Question:

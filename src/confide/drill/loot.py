@@ -111,7 +111,12 @@ class Loot:
             self._shown |= found
 
     def answer(
-        self, practice: str, matches: Callable[[Person], bool], total: int, ids: Collection[str] = ()
+        self,
+        practice: str,
+        matches: Callable[[Any], bool],
+        total: int,
+        ids: Collection[str] = (),
+        element: str = "",  # noqa: ARG002 - it counts persons, by whatever they are known
     ) -> None:
         """Note the answer to a question about identity.
 
@@ -120,6 +125,7 @@ class Loot:
             matches: Of whom the answer is yes.
             total: How many match, as the answer says.
             ids: Whom the answer names.
+            element: By which it was asked.
         """
         everyone = [each.id for each in self._of[practice] if matches(each)]
         with self._lock:

@@ -27,6 +27,8 @@ from urllib.parse import urlencode, urlsplit
 
 from confide.access.roles import Purpose
 
+TOO_FAST: Final = 429
+_TRIES: Final = 3
 THREADS: Final = 8
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
 _VOWELS: Final = "aeiou"
@@ -208,12 +210,19 @@ class Thief:
             (f"{listed.given} {listed.family}", f"{stranger.given} {stranger.family}"),
             (f"{listed.family} {listed.birth}", f"{stranger.family} {stranger.birth}"),
         ):
-            one, other = self.ask(left), self.ask(right)
-            if one.ids or one.many or other.many:  # shown and counted, or true of many
-                continue
-            if (one.status, one.text) != (other.status, other.text):
+            # What changes the answers meanwhile, such as being stopped, makes no difference the next time.
+            if all(self._differ(left, right) for _ in range(_TRIES)):
                 with self._lock:
                     self.loot.doubles.add(listed.id)
+
+    def _differ(self, left: str, right: str) -> bool:
+        """Whether nobody is shown for either question, and yet the answers are not the same."""
+        one, other = self.ask(left), self.ask(right)
+        if one.ids or one.many or other.many:  # shown and counted, or true of many
+            return False
+        if TOO_FAST in {one.status, other.status}:  # no answer: it was not looked at
+            return False
+        return (one.status, one.text) != (other.status, other.text)
 
     # The chart
 

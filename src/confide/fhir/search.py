@@ -99,6 +99,8 @@ def values(resource: Any, parameter: SearchParameter) -> list[Any]:
     """
     found: list[Any] = []
     for path in parameter.paths:
+        if path.keys[0] not in resource:  # as most are
+            continue
         reached = follow(resource, path.keys)
         if not path.simple:
             reached = _narrow(reached, path)

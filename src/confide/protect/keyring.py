@@ -6,6 +6,7 @@
 
 A subject is a patient, or a resource of no patient or of several, by its random id. Each wrap is
 bound (AAD) to practice, subject, wrapping subject and version, so a wrapped key cannot be moved.
+Rekeying gives a subject a newer key; the older ones open what is not sealed anew yet, until they are retired.
 """
 
 from __future__ import annotations
@@ -17,96 +18,18 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import Final
 
-from confide.cipher.derive import expand, extract, frame
-from confide.cipher.seal import KEY_BYTES, SealingKey, pad, unpad
+from confide.cipher.derive import Mac, frame
+from confide.cipher.seal import KEY_BYTES, SealingKey
 from confide.errors import Invalid, KeyUnavailable
 from confide.protect.keystore import PRACTICE, DataKeys, KeyUse, WrappedDataKey, WrappedKey
 from confide.protect.kms import Kms
+from confide.protect.subjects import SubjectKey
+from confide.protect.wraps import FIRST, Wraps
 
 __all__ = ["DataKeys", "KeyUse", "Keyring", "SubjectKey", "WrappedDataKey", "WrappedKey"]
 
-TWEAK_BYTES: Final = 16
-FIRST: Final = 1
-"""The version of a first key."""
-
-
-class SubjectKey:
-    """One subject's data key, and what is derived from it. Threads may share one."""
-
-    __slots__ = (
-        "_ff1_version",
-        "_key",
-        "_pseudorandom",
-        "_sealing",
-        "_tweaks",
-        "_wrapping",
-        "direct",
-        "subject",
-    )
-
-    def __init__(self, subject: str, key: bytes, *, ff1_version: int, direct: bool) -> None:
-        """Only :class:`Keyring` makes one. *direct*: the practice key itself wraps it."""
-        self.subject = subject
-        self.direct = direct
-        self._key = key
-        self._ff1_version = ff1_version
-        # The data key only feeds HKDF: sealing, wrapping and tweaks have keys of their own.
-        # Derived at first use, because an import makes thousands of keys a second.
-        self._pseudorandom: bytes | None = None
-        self._sealing: SealingKey | None = None
-        self._wrapping: SealingKey | None = None
-        self._tweaks: dict[tuple[str, int], bytes] = {}
-
-    def __repr__(self) -> str:
-        return f"SubjectKey({self.subject!r})"
-
-    @property
-    def sealing(self) -> SealingKey:
-        """The key that seals this subject's values."""
-        if self._sealing is None:
-            self._sealing = SealingKey(self._derive(frame("seal")))
-        return self._sealing
-
-    @property
-    def wrapping(self) -> SealingKey:
-        """The key that wraps the data keys of what this subject shares with others."""
-        if self._wrapping is None:
-            self._wrapping = SealingKey(self._derive(frame("wrap")))
-        return self._wrapping
-
-    def tweak(self, element: str, version: int | None = None) -> bytes:
-        """The FF1 tweak of one element of this subject.
-
-        Args:
-            element: The element's code, such as ``ssn``.
-            version: Of the FF1 key it will go with; the current one when absent.
-
-        Returns:
-            16 bytes: HKDF of the data key, so equal values of two subjects have unrelated stand-ins.
-        """
-        at = (element, self._ff1_version if version is None else version)
-        tweak = self._tweaks.get(at)
-        if tweak is None:
-            tweak = self._derive(frame("tweak", *at), TWEAK_BYTES)
-            self._tweaks[at] = tweak
-        return tweak
-
-    def seal(self, data: bytes, aad: bytes) -> bytes:
-        """Pad *data* so that its length hardly shows, and seal it, bound to *aad*."""
-        return self.sealing.seal(pad(data), aad)
-
-    def open(self, sealed: bytes, aad: bytes) -> bytes:
-        """Give back what :meth:`seal` took.
-
-        Raises:
-            SealBroken: Another subject's, other associated data, or edited bytes.
-        """
-        return unpad(self.sealing.open(sealed, aad))
-
-    def _derive(self, info: bytes, length: int = KEY_BYTES) -> bytes:
-        if self._pseudorandom is None:
-            self._pseudorandom = extract(self._key)
-        return expand(self._pseudorandom, info, length)
+_AT_ONCE: Final = 64
+"""Single keys that are asked for at once at most."""
 
 
 class Keyring:
@@ -139,13 +62,16 @@ class Keyring:
         self._store = store
         self._root = SealingKey(kms.unwrap(wrapped, frame("practice key", practice)))
         self._uses: dict[KeyUse, dict[int, bytes]] = {}
+        self._macs: dict[KeyUse, Mac] = {}
         for row in store.purpose_keys(practice):
             key = self._root.unwrap(row.wrapped, _purpose_aad(practice, row.use, row.version))
             self._uses.setdefault(row.use, {})[row.version] = key
         self.version = max(self._uses.get(KeyUse.FF1, {FIRST: b""}))
+        self._wraps = Wraps(store, practice, self._root, self.version, self._reload)
         self._capacity = capacity
         self._max_age = max_age
         self._lock = Lock()
+        self._asking = [Lock() for _ in range(_AT_ONCE)]
         self._held: OrderedDict[str, tuple[SubjectKey, float]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -187,6 +113,17 @@ class Keyring:
             raise KeyUnavailable(f"the practice has no {use} key of that version")
         return key
 
+    def digest(self, use: KeyUse, data: bytes) -> bytes:
+        """Return the keyed digest of *data* under the current version of a purpose key, 32 bytes.
+
+        Raises:
+            KeyUnavailable: There is none: never made, or destroyed after rekeying.
+        """
+        mac = self._macs.get(use)
+        if mac is None:
+            mac = self._macs[use] = Mac(self.use(use))
+        return mac.digest(data)
+
     def versions(self, use: KeyUse) -> tuple[int, ...]:
         """The versions that there are of a purpose key, the current one last."""
         return tuple(sorted(self._uses.get(use, ())))
@@ -197,7 +134,7 @@ class Keyring:
         Raises:
             KeyUnavailable: It has none: never made, or shredded.
         """
-        key = self._remembered(subject) or self._load([subject]).get(subject)
+        key = self.subjects([subject]).get(subject)
         if key is None:
             raise KeyUnavailable("the subject has no key: never made, or shredded")
         return key
@@ -215,9 +152,21 @@ class Keyring:
                 unknown.append(subject)
             else:
                 found[subject] = key
-        if unknown:
+        if len(unknown) == 1:
+            # Many threads may come for one key at once, as its patient does: one asks, and the others wait.
+            with self._asking[hash(unknown[0]) % len(self._asking)]:
+                key = self._remembered(unknown[0])
+                found.update(self._load(unknown) if key is None else {unknown[0]: key})
+        elif unknown:
             found.update(self._load(unknown))
         return found
+
+    def passing(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
+        """The same for whoever goes through all subjects once: asked from the store, and not remembered.
+
+        So a key takes no memory once it was used, and pushes out none of those that are in use.
+        """
+        return self._wraps.unwrap(self._store.data_keys(self.practice, list(dict.fromkeys(subjects))))
 
     def create(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
         """Make and store a random data key for each of *subjects* that has none.
@@ -236,16 +185,16 @@ class Keyring:
         if not wanted:
             return {}
         rows = self._store.data_keys(self.practice, wanted)
-        keys = self._unwrap(rows) if rows else {}
+        keys = self._wraps.unwrap(rows) if rows else {}
         if any(subject not in keys for subject in rows):
             raise KeyUnavailable("the subject's key is shredded")
-        new = [(subject, os.urandom(KEY_BYTES)) for subject in wanted if subject not in keys]
+        new = [self._wraps.make(subject, direct=True) for subject in wanted if subject not in keys]
         if new:
             self._store.add_data_keys(
-                self.practice, [self._wrapped(self._root, subject, PRACTICE, key) for subject, key in new]
+                self.practice,
+                [self._wraps.wrap(key, PRACTICE) for key in new],
             )
-            for subject, key in new:
-                keys[subject] = self._key(subject, key, direct=True)
+            keys |= {key.subject: key for key in new}
         self._remember(keys)
         return keys
 
@@ -268,23 +217,76 @@ class Keyring:
         if not all(owner.direct for owner in owners.values()):
             raise Invalid("a shared key is wrapped under patients' own keys")
         rows = self._store.data_keys(self.practice, [subject])
-        there = {row.under for row in rows.get(subject, ())}
-        if there:
-            shared = self._unwrap(rows).get(subject)
+        if rows.get(subject):
+            shared = self._wraps.unwrap(rows).get(subject)
             if shared is None:
                 raise KeyUnavailable("the subject's key is shredded")
         else:
-            shared = self._key(subject, os.urandom(KEY_BYTES), direct=not owners)
-        wraps = {under: owner.wrapping for under, owner in owners.items()} or {PRACTICE: self._root}
-        missing = [
-            self._wrapped(by, subject, under, shared._key)  # noqa: SLF001 - same module
-            for under, by in wraps.items()
-            if under not in there
-        ]
-        if missing and (owners or not there):
-            self._store.add_data_keys(self.practice, missing)
+            shared = self._wraps.make(subject, direct=not owners)
+        there = {row.under for row in rows.get(subject, ()) if row.version == shared.version}
+        if owners or not there:
+            self._share(shared, owners, there)
         self._remember({subject: shared})
         return shared
+
+    def renew(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
+        """Make and store a newer data key for each of *subjects* that has one of its own.
+
+        What is sealed already opens with the older ones until :meth:`retire`.
+
+        Returns:
+            The new keys; without subjects that have none: never made, or shredded.
+
+        Raises:
+            KeyUnavailable: The store is unavailable, or another process does the same just now.
+        """
+        before = self._wraps.unwrap(self._store.data_keys(self.practice, list(dict.fromkeys(subjects))))
+        made = {
+            subject: self._wraps.make(subject, key, direct=True)
+            for subject, key in before.items()
+            if key.direct
+        }
+        self._store.add_data_keys(self.practice, [self._wraps.wrap(k, PRACTICE) for k in made.values()])
+        self._remember(made)
+        return made
+
+    def renew_shared(self, subject: str) -> SubjectKey:
+        """Make and store a newer data key of what belongs to several patients, under their newest keys.
+
+        Raises:
+            KeyUnavailable: The store is unavailable, or they are all shredded.
+        """
+        rows = self._store.data_keys(self.practice, [subject])
+        before = self._wraps.unwrap(rows).get(subject)
+        unders = [row.under for row in rows.get(subject, ()) if row.under != PRACTICE]
+        owners = self._wraps.unwrap(self._store.data_keys(self.practice, list(dict.fromkeys(unders))))
+        if before is None or not owners:
+            raise KeyUnavailable("the subject's key is shredded")
+        newer = self._wraps.make(subject, before, direct=False)
+        self._share(newer, owners, set())
+        self._remember({subject: newer})
+        return newer
+
+    def retire(self, subjects: Iterable[str]) -> int:
+        """Destroy all but the newest key of each of *subjects*; what was sealed with them is lost.
+
+        Returns:
+            How many wrapped keys that were.
+        """
+        old = []
+        for rows in self._store.data_keys(self.practice, list(dict.fromkeys(subjects))).values():
+            newest = max(row.version for row in rows)
+            old += [row for row in rows if row.version < newest]
+        self._store.drop_data_keys(self.practice, old)
+        self.forget({row.subject for row in old})
+        return len(old)
+
+    def _share(self, shared: SubjectKey, owners: dict[str, SubjectKey], there: set[str]) -> None:
+        """Wrap a key under those owners under whom it does not lie."""
+        wraps = {under: owner.wrapping for under, owner in owners.items()} or {PRACTICE: self._root}
+        missing = [self._wraps.wrap(shared, under, by) for under, by in wraps.items() if under not in there]
+        if missing:
+            self._store.add_data_keys(self.practice, missing)
 
     def forget(self, subjects: Iterable[str] | None = None) -> None:
         """Drop keys from memory: after a rollback, after shredding; all of them without *subjects*."""
@@ -317,50 +319,14 @@ class Keyring:
                 self._held.popitem(last=False)
 
     def _load(self, subjects: list[str]) -> dict[str, SubjectKey]:
-        keys = self._unwrap(self._store.data_keys(self.practice, subjects))
+        keys = self._wraps.unwrap(self._store.data_keys(self.practice, subjects))
         self._remember(keys)
         return keys
 
-    def _unwrap(self, rows: dict[str, list[WrappedDataKey]]) -> dict[str, SubjectKey]:
-        """The keys of the subjects in *rows*; without those whose wrapping patients are shredded."""
-        keys: dict[str, SubjectKey] = {}
-        shared: list[WrappedDataKey] = []
-        for subject, wraps in rows.items():
-            for row in wraps:
-                if row.under == PRACTICE:
-                    keys[subject] = self._opened(self._root, row)
-                    break
-            else:
-                shared.extend(wraps)
-        if shared:
-            owners = {subject: key for subject, key in keys.items() if key.direct}
-            absent = {row.under for row in shared} - owners.keys()
-            # Asked from the store even if remembered: a shredded patient's key must open nothing.
-            for subject, wraps in self._store.data_keys(self.practice, absent).items() if absent else ():
-                for row in wraps:
-                    if row.under == PRACTICE:
-                        owners[subject] = self._opened(self._root, row)
-            for row in shared:
-                owner = owners.get(row.under)
-                if owner is not None and row.subject not in keys:
-                    keys[row.subject] = self._opened(owner.wrapping, row)
-        return keys
-
-    def _opened(self, by: SealingKey, row: WrappedDataKey) -> SubjectKey:
-        aad = _data_aad(self.practice, row.subject, row.under, row.version)
-        return self._key(row.subject, by.unwrap(row.wrapped, aad), direct=row.under == PRACTICE)
-
-    def _wrapped(self, by: SealingKey, subject: str, under: str, key: bytes) -> WrappedDataKey:
-        aad = _data_aad(self.practice, subject, under, FIRST)
-        return WrappedDataKey(subject, under, FIRST, by.wrap(key, aad))
-
-    def _key(self, subject: str, key: bytes, *, direct: bool) -> SubjectKey:
-        return SubjectKey(subject, key, ff1_version=self.version, direct=direct)
+    def _reload(self, subject: str) -> SubjectKey | None:
+        """Ask the store although the key is in memory: another process may have made a newer one."""
+        return self._load([subject]).get(subject)
 
 
 def _purpose_aad(practice: str, use: str, version: int) -> bytes:
     return frame("purpose key", practice, use, version)
-
-
-def _data_aad(practice: str, subject: str, under: str, version: int) -> bytes:
-    return frame("data key", practice, subject, under, version)

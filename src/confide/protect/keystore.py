@@ -87,6 +87,9 @@ class DataKeys(Protocol):
     def add_data_keys(self, practice: str, keys: list[WrappedDataKey]) -> None:
         """Keep data keys; one per subject, wrapping subject and version."""
 
+    def drop_data_keys(self, practice: str, keys: list[WrappedDataKey]) -> None:
+        """Destroy data keys; what they alone open is lost. All or nothing, and none that is not there."""
+
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS practice_key (
@@ -187,6 +190,14 @@ class FileDataKeys:
             database.executemany(
                 "INSERT INTO data_key VALUES (?, ?, ?, ?, ?)",
                 [(practice, key.subject, key.under, key.version, key.wrapped) for key in keys],
+            )
+
+    def drop_data_keys(self, practice: str, keys: list[WrappedDataKey]) -> None:
+        """See :class:`DataKeys`."""
+        with self._writing() as database:
+            database.executemany(
+                "DELETE FROM data_key WHERE practice = ? AND subject = ? AND under = ? AND version = ?",
+                [(practice, key.subject, key.under, key.version) for key in keys],
             )
 
     @contextmanager

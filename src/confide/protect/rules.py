@@ -47,6 +47,14 @@ class Work:
             return None
         return self.stand_ins.protect(value, self.key.tweak(element))
 
+    def put(self, out: dict[str, Any], key: str, value: str, element: Element) -> str | None:
+        """Put the stand-in of *value* into *out*; returns its alphabet's name, None where there is none."""
+        made = self.stand_in(value, element)
+        if made is None:
+            return None
+        out[key] = made[0]
+        return made[1]
+
 
 Rule = Callable[[dict[str, Any], str, Any, Path, Work], None]
 
@@ -153,12 +161,11 @@ def stand_in(element: Element) -> Rule:
     sealed = primitive(element)
 
     def rule(out: dict[str, Any], key: str, value: Any, path: Path, work: Work) -> None:
-        made = work.stand_in(value, element) if isinstance(value, str) else None
-        if made is None:
+        alphabet = work.put(out, key, value, element) if isinstance(value, str) else None
+        if alphabet is None:
             sealed(out, key, value, path, work)
         else:
-            out[key] = made[0]
-            work.edits.append([(*path, key), element, "", made[1]])
+            work.edits.append([(*path, key), element, "", alphabet])
 
     return rule
 

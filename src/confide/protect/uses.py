@@ -22,6 +22,9 @@ class Kind(StrEnum):
     INDEX = "index"
     EXPORT = "export"
     PACK = "pack"
+    MAILING = "mailing"
+    REKEY = "rekey"
+    RENUMBER = "renumber"
     UNNAMED = "unnamed"
 
 

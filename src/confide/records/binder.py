@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from confide.access.decide import Grant
 from confide.access.relationships import bound, bound_restriction
 from confide.access.ties import Relationship, Restriction
-from confide.records import bulk, ties
+from confide.records import ties
 from confide.records.ties import Denial, Tie
+from confide.vault import bulk
 from confide.vault.days import SealedDays
 
 if TYPE_CHECKING:

@@ -45,6 +45,7 @@ def check(tell: Callable[[int, int], object] = lambda *_: None) -> Iterator[Wron
 
 def _check(tell: Callable[[int, int], object]) -> Iterator[Wrong]:
     total, done, versions, last = writes.count(), 0, 0, None
+    resealed: dict[tuple[str, int], bytes] | None = None
     rows = writes.read(_AT_ONCE)
     while some := list(islice(rows, _AT_ONCE)):
         stored = _stored([(each.resource, each.version) for each in some])
@@ -53,7 +54,10 @@ def _check(tell: Callable[[int, int], object]) -> Iterator[Wrong]:
             versions += key != last  # several patients of one resource have an entry each, in a row
             last = key
             found = None if key is None else stored.get(key)
-            if found != (each.type, each.sha256):
+            if found != (each.type, each.sha256) and resealed is None:
+                resealed = writes.resealed()  # most installations have none
+            written = (resealed or {}).get((each.resource, each.version), each.sha256)
+            if found != (each.type, written):
                 what = "it is not there" if found is None else "its body is not what was written"
                 yield Wrong(
                     f"{each.type}/{each.resource} version {each.version} (entry with id {each.id})", what

@@ -92,6 +92,11 @@ def listed(practice: str, path: Path) -> tuple[str, list[uuid.UUID]]:
     return "a list of ids", list(there)
 
 
+def leave_out(patients: Collection[uuid.UUID], nobody: Collection[str]) -> list[uuid.UUID]:
+    """Return *patients* without the synthetic ones, which are in no count and no registry."""
+    return [patient for patient in patients if str(patient) not in nobody]
+
+
 class Cohort:
     """What there is of some patients, and of nobody, type by type.
 

@@ -17,9 +17,13 @@ IDENTIFIERS = (*SEARCHABLE, Element.MEMBER_ID, Element.ACCOUNT, Element.CARD, El
 
 def digest(vault: Vault, practice: str, element: Element, value: str, system: str | None = None) -> bytes:
     """Return the digest by which an identifier is found, 16 bytes: of one *system*, or whatever it is."""
+    return _digest(vault, practice, element, normalise(value), system)
+
+
+def _digest(vault: Vault, practice: str, element: Element, normal: str, system: str | None) -> bytes:
     if system is None:
-        return vault.digest(practice, "identifier", element, normalise(value))
-    return vault.digest(practice, "identifier of", element, normalise(value), system)
+        return vault.digest(practice, "identifier", element, normal)
+    return vault.digest(practice, "identifier of", element, normal, system)
 
 
 def digests(vault: Vault, practice: str, patient: Mapping[str, Any]) -> list[bytes]:
@@ -28,7 +32,7 @@ def digests(vault: Vault, practice: str, patient: Mapping[str, Any]) -> list[byt
     for identifier in patient.get("identifier", ()) if patient["resourceType"] == "Patient" else ():
         element = element_of(identifier, vault.plan.policy, Element.IDENTIFIER)
         value = identifier.get("value")
-        if element in SEARCHABLE and isinstance(value, str) and normalise(value):
+        if element in SEARCHABLE and isinstance(value, str) and (normal := normalise(value)):
             system = identifier.get("system", "")
-            found += [digest(vault, practice, element, value, s) for s in (None, system)]
+            found += [_digest(vault, practice, element, normal, s) for s in (None, system)]
     return list(dict.fromkeys(found))

@@ -29,11 +29,12 @@ from confide.errors import (
     VersionConflict,
 )
 from confide.fhir import json
-from confide.records import bulk, checks
+from confide.records import checks
 from confide.records.charts import Charts
 from confide.records.models import ImportedUnit, Resource, SourceId
 from confide.records.rows import some
 from confide.records.writer import Draft
+from confide.vault import bulk
 from confide.vault.door import Clock
 
 LINES_PER_UNIT = 250
@@ -143,6 +144,19 @@ class _Item:
     ours: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
+_New = tuple[str, bytes, uuid.UUID, bytes]
+"""A row of `SourceId`: practice, digest, our id, content. A model's object takes longer than its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is there of a `SourceId`."""
+
+    id: uuid.UUID
+    content: bytes
+    row: int
+
+
 class _RacedError(Exception):
     """Another process recorded one of the same source ids just now."""
 
@@ -179,6 +193,11 @@ class Importer:
                     msg = "other imports write the same resources; try again later"
                     raise Unavailable(msg) from None
         return Report()
+
+    def find(self, kind: str, name: str) -> str | None:
+        """Return the id here of what the source calls by a name; None if it never came."""
+        row = SourceId.objects.filter(practice=self._practice, digest=self._source_id(kind, name)).first()
+        return str(row.id) if row is not None and row.content else None
 
     def _once(self, unit: Unit, mark: bytes) -> Report:
         report = Report()
@@ -281,36 +300,32 @@ class Importer:
                 ours = row.id
             else:
                 ours = uuid.uuid4()
-                new.append(SourceId(practice=self._practice, digest=source_id, id=ours))
+                new.append((self._practice, source_id, ours, b""))
             for holder, kind, suffix in holders:
                 holder["reference"] = f"{kind}/{ours}{suffix}"
         grant = self._grant()
         self._charts.take_over(grant, drafts, lambda: self._record(new, old, mark))
 
     def _drafts(
-        self, items: list[_Item], known: dict[bytes, SourceId], report: Report
-    ) -> tuple[list[Draft], list[SourceId], list[SourceId]]:
+        self, items: list[_Item], known: dict[bytes, _Known], report: Report
+    ) -> tuple[list[Draft], list[_New], list[SourceId]]:
         """What is to be written; the source ids that are new, and those that have new content."""
         there = {known[i.source_id].id for i in items if i.source_id in known and known[i.source_id].content}
         before = {row.pk: row for row in some(Resource.objects.filter(practice=self._practice), there)}
         drafts: list[Draft] = []
-        new: list[SourceId] = []
+        new: list[_New] = []
         old: list[SourceId] = []
         for item in items:
             kind = item.resource["resourceType"]
             row = known.get(item.source_id)
             if row is not None:
                 item.ours = row.id
-                if bytes(row.content) == item.content:
+                if row.content == item.content:
                     report.unchanged += 1
                     continue
-                row.content = item.content
-                old.append(row)
+                old.append(SourceId(row=row.row, content=item.content))
             else:
-                row = SourceId(
-                    practice=self._practice, digest=item.source_id, id=item.ours, content=item.content
-                )
-                new.append(row)
+                new.append((self._practice, item.source_id, item.ours, item.content))
             replaces = before.get(item.ours)
             report.updated += replaces is not None
             report.created += replaces is None
@@ -339,20 +354,21 @@ class Importer:
                 found.setdefault(known(kind, name), []).append((holder, kind, suffix))
         return found
 
-    def _known(self, source_ids: set[bytes]) -> dict[bytes, SourceId]:
+    def _known(self, source_ids: set[bytes]) -> dict[bytes, _Known]:
         listed = list(source_ids)
-        rows: dict[bytes, SourceId] = {}
+        rows: dict[bytes, _Known] = {}
         for start in range(0, len(listed), _MOST_AT_ONCE):
             some_ids = listed[start : start + _MOST_AT_ONCE]
-            for row in SourceId.objects.filter(practice=self._practice, digest__in=some_ids):
-                rows[bytes(row.digest)] = row
+            there = SourceId.objects.filter(practice=self._practice, digest__in=some_ids)
+            for digest, id_, content, row in there.values_list("digest", "id", "content", "row"):
+                rows[bytes(digest)] = _Known(id_, bytes(content), row)
         return rows
 
-    def _record(self, new: list[SourceId], old: list[SourceId], mark: bytes) -> None:
+    def _record(self, new: list[_New], old: list[SourceId], mark: bytes) -> None:
         try:
-            fields = ("practice", "digest", "id", "content")
-            bulk.insert(SourceId, fields, ([getattr(row, name) for name in fields] for row in new))
-            SourceId.objects.bulk_update(old, ["content"], batch_size=200)
+            bulk.insert(SourceId, ("practice", "digest", "id", "content"), new)
+            if old:
+                SourceId.objects.bulk_update(old, ["content"], batch_size=200)
             if mark:
                 ImportedUnit.objects.create(practice=self._practice, digest=mark)
         except IntegrityError:

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from typing import Any
 
 from confide.fhir import search
-from confide.records import bulk
 from confide.records.models import Term
+from confide.vault import bulk
 
 COMPARTMENT = "-compartment"
 """The parameter under which a patient's whole chart is found, whatever its types."""
@@ -95,8 +95,8 @@ def terms(practice: str, patients: Iterable[str], protected: Mapping[str, Any]) 
 
 
 def insert(rows: Iterable[tuple[int, uuid.UUID]]) -> None:
-    """Write terms in the caller's transaction; one that is there already stays."""
-    bulk.insert(Term, ("key", "resource"), rows, again=True)
+    """Write terms of resources that have none yet, in the caller's transaction."""
+    bulk.insert(Term, ("key", "resource"), rows)
 
 
 def with_all(keys: Iterable[Iterable[int]]) -> set[uuid.UUID] | None:

@@ -17,9 +17,9 @@ from django.db.models import F
 
 from confide.access.decide import Grant
 from confide.errors import VersionConflict
-from confide.protect.documents import Place, Protected
+from confide.protect.documents import Place
 from confide.protect.owners import owners
-from confide.records import bulk, identities, terms
+from confide.records import identities, terms
 from confide.records.binder import Binder, Bound
 from confide.records.models import (
     ChangeCounter,
@@ -30,8 +30,9 @@ from confide.records.models import (
     Term,
 )
 from confide.records.rows import bits, document
+from confide.vault import bulk
 from confide.vault.days import SealedDays
-from confide.vault.door import Clock, Keys, Vault
+from confide.vault.door import Clock, Incoming, Keys, Vault
 
 _COPIED = (
     "practice",
@@ -121,35 +122,41 @@ class Writer:
         }
         keys = self._vault.subject_keys(grant, wanted)
         fresh = {str(d.id) for d in drafts if d.type == "Patient" and d.replaces is None}
+        rows = [_row(grant, d, patients, now) for d, patients in zip(drafts, whose, strict=True)]
+        incoming = [
+            self._incoming(grant, draft, resource, row, patients, fresh, keys)
+            for draft, resource, row, patients, clear in zip(drafts, stamped, rows, whose, kept, strict=True)
+            if resource is not None and clear is None
+        ]
+        sealed = iter(self._vault.protect_all(grant, incoming) if incoming else ())
         prepared = []
-        for draft, resource, patients, clear in zip(drafts, stamped, whose, kept, strict=True):
-            row = _row(grant, draft, patients, now)
+        for draft, resource, row, patients, clear in zip(drafts, stamped, rows, whose, kept, strict=True):
             if resource is None:
                 prepared.append(Prepared(draft, row, set(), [], b""))
                 continue
-            known = [p for p in patients if p not in fresh]
-            protected = clear or self._protect(grant, draft, resource, row, patients, known, keys)
+            protected = clear or next(sealed)
             row.body, row.seal, row.elements = protected.body, protected.seal, bits(protected.elements)
             found = terms.terms(grant.practice, patients, protected.resource)
             digests = identities.digests(self._vault, grant.practice, resource)
             prepared.append(Prepared(draft, row, found, digests, protected.sha256))
         return Batch(prepared, self._binder.prepare(grant, drafts, whose, now))
 
-    def _protect(
+    def _incoming(
         self,
         grant: Grant,
         draft: Draft,
         resource: dict[str, Any],
         row: Resource,
         patients: tuple[str, ...],
-        known: Sequence[str],
+        fresh: set[str],
         keys: Keys,
-    ) -> Protected:
-        """Protect under the one patient's key; under a key of its own where there is none, or several."""
+    ) -> Incoming:
+        """Under the one patient's key; under a key of its own where there is none, or several."""
+        known = [p for p in patients if p not in fresh]
         row.subject = patients[0] if len(patients) == 1 else str(draft.id)
         key = self._vault.shared_key(grant, row.subject, patients) if len(patients) > 1 else keys[row.subject]
         place = Place(grant.practice, row.subject, draft.type, str(draft.id), draft.version)
-        return self._vault.protect(grant, place, key, resource, known)
+        return Incoming(place, key, resource, known)
 
     def commit(self, grant: Grant, batch: Batch) -> None:
         """Store what was prepared, in the caller's transaction.
@@ -209,7 +216,8 @@ def _row(grant: Grant, draft: Draft, patients: tuple[str, ...], now: datetime) -
 
 def _replace(p: Prepared, before: Resource) -> None:
     fields = {name: getattr(p.row, name) for name in _COPIED if name not in {"id", "practice", "type"}}
-    if not Resource.objects.filter(pk=before.pk, version=before.version).update(**fields):
+    # The seal too: who rekeys seals a version anew, and what was read before must not come back.
+    if not Resource.objects.filter(pk=before.pk, version=before.version, seal=before.seal).update(**fields):
         msg = "somebody else wrote a newer version just now"
         raise VersionConflict(msg)
     Superseded.objects.create(**{name: getattr(before, name) for name in _COPIED})
@@ -227,6 +235,5 @@ def _number(practice: str, patients: Sequence[uuid.UUID]) -> None:
         counters.update(number=F("number") + len(patients))
     last = counters.values_list("number", flat=True)[0]
     first = last - len(patients) + 1
-    PatientChange.objects.bulk_create(
-        PatientChange(practice=practice, number=first + i, patient=p) for i, p in enumerate(patients)
-    )
+    rows = ((practice, first + i, p) for i, p in enumerate(patients))
+    bulk.insert(PatientChange, ("practice", "number", "patient"), rows)

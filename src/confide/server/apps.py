@@ -26,9 +26,12 @@ class ServerConfig(AppConfig):
         self._system: System | None = None
 
     def ready(self) -> None:
-        """Be told who signs in and out."""
+        """Be told who signs in and out, and when a request begins."""
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
+        from confide.server import liveness
+
+        liveness.watch()
         user_logged_in.connect(_begin, dispatch_uid="confide.begin")
         user_logged_out.connect(_finish, dispatch_uid="confide.finish")
 
@@ -44,7 +47,11 @@ class ServerConfig(AppConfig):
 
                 kms = wiring.open_file_kms(settings.CONFIG.keyring, settings.CONFIG.passphrase)
                 self._system = wiring.build(
-                    kms, log_of(settings.CONFIG), frozenset(settings.CONFIG.code_systems)
+                    kms,
+                    log_of(settings.CONFIG),
+                    frozenset(settings.CONFIG.code_systems),
+                    policy=settings.CONFIG.watch,
+                    index_bytes=settings.CONFIG.index_megabytes << 20,
                 )
             return self._system
 

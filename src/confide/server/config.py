@@ -15,10 +15,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from confide.errors import Misconfigured
-from confide.server import issuers
+from confide.server import alerting, issuers
 from confide.server.issuers import Issuer
 from confide.server.journal import options
 from confide.server.naming import Names
+from confide.watch.policy import Policy
 
 FILE: Final = "confide.toml"
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -56,6 +57,7 @@ class Config:
         password_filter: A filter of breached passwords, made by ``confide passwords build``.
         password_range_url: A range API of breached passwords that is asked, too.
         password_hashes: Passwords that one server process hashes at once; each takes 100 MiB.
+        index_megabytes: Memory that one server process may fill with identity indexes, in MiB.
         idle_minutes: After how long without a request a session ends whose role opens clear values.
         proxies: Networks of the proxies in front, whose ``X-Forwarded-For`` is believed.
         issuers: Identity providers of practices, at which their people may sign in.
@@ -69,6 +71,7 @@ class Config:
         journal_witnesses: Public keys (vkeys) whose cosignatures are taken.
         journal_outlets: Where checkpoints go as well, each as ``audit.outlets`` reads it.
         staff_names: How reports for patients name the staff: by name and role, or by role alone.
+        watch: How far the watch goes by itself, and whom it tells.
         passphrase: Opens a key file that has one; from the environment only.
     """
 
@@ -90,6 +93,7 @@ class Config:
     password_filter: Path | None = None
     password_range_url: str | None = None
     password_hashes: int = 2
+    index_megabytes: int = 1024
     idle_minutes: int = 15
     proxies: tuple[str, ...] = ()
     issuers: tuple[Issuer, ...] = ()
@@ -103,6 +107,7 @@ class Config:
     journal_witnesses: tuple[str, ...] = ()
     journal_outlets: tuple[str, ...] = ()
     staff_names: Names = Names.PERSON
+    watch: Policy = field(default_factory=Policy)
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -238,6 +243,7 @@ SETTINGS: Final[dict[str, tuple[str, str, Callable[[Any], Any]]]] = {
     "password_filter": ("passwords.filter", "CONFIDE_PASSWORD_FILTER", _text),
     "password_range_url": ("passwords.range_url", "CONFIDE_PASSWORD_RANGE_URL", _text),
     "password_hashes": ("passwords.hashes", "CONFIDE_PASSWORD_HASHES", _number(1, 64)),
+    "index_megabytes": ("search.index_megabytes", "CONFIDE_INDEX_MEGABYTES", _number(16, 10**6)),
     "idle_minutes": ("sessions.idle_minutes", "CONFIDE_IDLE_MINUTES", _number(1, 60)),
     "proxies": ("server.proxies", "CONFIDE_PROXIES", _networks),
     "client_certificates": ("server.client_certificates", "CONFIDE_CLIENT_CERTIFICATES", _one_of(Ends)),
@@ -280,6 +286,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
     data = Path(environ.get("CONFIDE_DATA") or Path.home() / ".confide").expanduser().absolute()
     loaded = _load(data / FILE)
     providers = issuers.parse(loaded.pop(issuers.TABLE, {}), data)
+    policy = alerting.parse(loaded.pop(alerting.TABLE, {}))
     written = _flatten(loaded)
     values: dict[str, Any] = {
         "database_url": _sqlite(data / "confide.sqlite3"),
@@ -301,9 +308,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
     for name in _PATHS:
         if name in values:
             values[name] = data / Path(values[name]).expanduser()
-    return Config(
-        data=data, passphrase=environ.get("CONFIDE_PASSPHRASE") or None, issuers=providers, **values
-    )
+    passphrase = environ.get("CONFIDE_PASSPHRASE") or None
+    return Config(data=data, passphrase=passphrase, issuers=providers, watch=policy, **values)
 
 
 def format(config: Config) -> str:
@@ -319,7 +325,9 @@ def format(config: Config) -> str:
             table, key = place.split(".")
             tables.setdefault(table, []).append(f"{key} = {_toml(value)}")
     written = [f"[{table}]\n" + "".join(f"{line}\n" for line in lines) for table, lines in tables.items()]
-    return "\n".join([*written, *filter(None, [issuers.format(config.issuers)])])
+    return "\n".join(
+        [*written, *filter(None, [issuers.format(config.issuers), alerting.format(config.watch)])]
+    )
 
 
 def create_secret(path: Path) -> None:

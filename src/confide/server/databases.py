@@ -44,7 +44,12 @@ def parse(url: str) -> dict[str, Any]:
         path = unquote(parts.path).removeprefix("/")
         if parts.netloc or not path or parts.query or parts.fragment:
             raise Misconfigured("a SQLite address is sqlite:///relative/path or sqlite:////absolute/path")
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": dict(_SQLITE)}
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": path,
+            "CONN_MAX_AGE": 60,  # opening it again for each request takes longer than most questions
+            "OPTIONS": dict(_SQLITE),
+        }
     if parts.scheme in {"postgres", "postgresql"}:
         name = unquote(parts.path).removeprefix("/")
         if not name:
@@ -59,9 +64,22 @@ def parse(url: str) -> dict[str, Any]:
             "PORT": "" if port is None else str(port),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": options,
+            # What is asked again is prepared (``access.statements``); Django itself prepares nothing.
+            "OPTIONS": {"prepare_threshold": 1, **options},
         }
     raise Misconfigured("a database address begins with sqlite:/// or postgres://")
+
+
+def parse_keys(url: str) -> dict[str, Any]:
+    """Do the same for the store of keys: SQLite overwrites what is deleted there, also in free pages.
+
+    Raises:
+        Misconfigured: As ``parse``.
+    """
+    entry = parse(url)
+    if "init_command" in entry["OPTIONS"]:
+        entry["OPTIONS"]["init_command"] += "; PRAGMA secure_delete=ON"
+    return entry
 
 
 class KeysRouter:
@@ -89,6 +107,16 @@ class KeysRouter:
         except LookupError:  # a model that later migrations removed
             return None
         return db == _home(model)
+
+
+def settlers(alias: str) -> list[str | None]:
+    """Return the labels of the apps that are migrated in the database of this *alias*; None stands for all.
+
+    The key store holds few tables: to run everybody's migrations there, for nothing, was a fifth of ``init``.
+    """
+    if alias == "default":
+        return [None]
+    return [app.label for app in apps.get_app_configs() if any(_home(m) == alias for m in app.get_models())]
 
 
 def _home(model: type[Model]) -> str:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
-from confide.access import attempts, sessions, standing
+from confide.access import attempts, challenges, sessions, standing
 from confide.access.entrances import Device, Session
 from confide.access.factors import Factor
 from confide.access.models import Account
@@ -28,6 +28,9 @@ KEY: Final = "entrance"
 
 NEW: Final = "new-device"
 """The key in the session that says that its first page tells of a new device."""
+
+_BY_ITSELF: Final = "/watch/live/"
+"""Below this address a page asks by itself, again and again."""
 
 _TOKEN: Final = "_device_token"  # noqa: S105 - the name of an attribute
 _ROW: Final = "_session_row"
@@ -66,7 +69,9 @@ def _check(request: HttpRequest) -> End | Account | None:
     if account is None:
         return None
     now = system().clock()
-    found = sessions.resume(str(request.session.get(KEY, "")), account, now)
+    found = sessions.resume(
+        str(request.session.get(KEY, "")), account, now, by_itself=request.path.startswith(_BY_ITSELF)
+    )
     if isinstance(found, Session):
         setattr(request, _ROW, found)
         return None
@@ -134,6 +139,7 @@ def prove(request: HttpRequest, person: Account, factor: Factor) -> None:
         return
     with transaction.atomic(using=router.db_for_write(Session)):
         sessions.prove(row, factor, system().clock())
+        challenges.settle(row, system().clock())
         note(request, Event.STEP_UP, person, session=row.pk, reason=factor)
 
 

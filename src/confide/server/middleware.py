@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -16,6 +17,11 @@ from confide.server.headers import HEADERS, LEAVING
 
 # Django answers these itself, through the functions that urls.py names.
 _DJANGO = (Http404, PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
+
+
+@cache
+def _leaving() -> str:
+    return resolve_url("account_logout")
 
 
 class Outermost:
@@ -34,7 +40,7 @@ class Outermost:
         if not request.path.startswith("/static/") or response.status_code >= 400:
             # What was uncovered is in no cache: not the browser's, not a proxy's.
             response["Cache-Control"] = "no-store"
-        if request.method == "POST" and request.path == resolve_url("account_logout"):
+        if request.method == "POST" and request.path == _leaving():
             response["Clear-Site-Data"] = LEAVING
         return response
 

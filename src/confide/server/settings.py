@@ -19,6 +19,9 @@ ROOT_URLCONF = "confide.server.urls"
 WSGI_APPLICATION = "confide.server.wsgi.application"
 INSTALLED_APPS = [
     "confide.server",
+    "confide.incidents.notices",
+    "confide.incidents",
+    "confide.watch",
     "confide.records",
     "confide.vault",
     "confide.audit",
@@ -70,7 +73,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {
     "default": databases.parse(CONFIG.database_url),
-    "keys": databases.parse(CONFIG.keys_database_url),
+    "keys": databases.parse_keys(CONFIG.keys_database_url),
 }
 DATABASE_ROUTERS = ["confide.server.databases.KeysRouter"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

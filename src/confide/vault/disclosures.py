@@ -27,12 +27,12 @@ from confide.errors import AccessDenied, ConfideError, Invalid
 from confide.fhir import json
 from confide.protect.elements import CATALOGUE, Element
 from confide.protect.exports.policy import Basis as Policy
+from confide.vault.desk import durable
 from confide.vault.door import Clock, Vault
 from confide.vault.exports import Act, policy_of
 from confide.vault.grounds import BASES, Basis, Left
 from confide.vault.models import Export
 from confide.vault.reasons import Reasons
-from confide.vault.telling import durable
 
 RESOURCE: Final = "Disclosure"
 """What the journal calls one that a person wrote down."""

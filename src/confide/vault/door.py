@@ -19,7 +19,7 @@ from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.access.roles import Action, Form
 from confide.audit.journal import Entry, Journal, entry_for
-from confide.cipher.derive import digest, frame
+from confide.cipher.derive import frame
 from confide.errors import AccessDenied, Damaged, GrantExpired, GrantMismatch, NoRelationship
 from confide.fhir import json
 from confide.protect import uses
@@ -32,7 +32,8 @@ from confide.protect.owners import owners
 from confide.protect.plan import Plan
 from confide.protect.uses import Kind
 from confide.vault import till
-from confide.vault.telling import durable, learn
+from confide.vault.desk import durable
+from confide.vault.telling import learn
 
 Clock = Callable[[], datetime]
 Keys = Mapping[str, SubjectKey]
@@ -69,6 +70,16 @@ class Document:
         return self.patients or ((self.place.subject,) if self.place.subject else ())
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A resource that is to be protected; see `Vault.protect`."""
+
+    place: Place
+    key: SubjectKey
+    resource: dict[str, Any]
+    patients: Sequence[str] = ()
+
+
 class Vault:
     """Protects what goes in; reveals what a grant, a budget and the journal let out.
 
@@ -100,6 +111,10 @@ class Vault:
             self._practices.pop(practice, None)
 
     def _unlocked(self, practice: str) -> tuple[Keyring, Protector]:
+        # Asked for every digest of an import: who finds it there needs no lock.
+        there = self._practices.get(practice)
+        if there is not None:
+            return there
         with self._lock:
             unlocked = self._practices.get(practice)
             if unlocked is None:
@@ -114,6 +129,11 @@ class Vault:
             KeyUnavailable: They cannot be had.
         """
         self._unlocked(practice)
+
+    def lock(self, practice: str) -> None:
+        """Drop all keys of a practice from this process's memory; the next use unlocks them again."""
+        with self._lock:
+            self._practices.pop(practice, None)
 
     def forget(self, practice: str, subjects: Iterable[str]) -> None:
         """Drop subjects' keys from memory; the key store is asked before their next use."""
@@ -132,7 +152,7 @@ class Vault:
         Returns:
             16 bytes: HMAC-SHA-256 of the framed parts under the practice's index key, cut.
         """
-        return digest(self.keyring(practice).use(KeyUse.INDEX), frame(*parts))[:DIGEST_BYTES]
+        return self.keyring(practice).digest(KeyUse.INDEX, frame(*parts))[:DIGEST_BYTES]
 
     # In
 
@@ -166,18 +186,25 @@ class Vault:
             AccessDenied: The grant does not cover an element of it.
             KeyUnavailable: No key, no write.
         """
+        return self.protect_all(grant, [Incoming(place, key, resource, patients)])[0]
+
+    def protect_all(self, grant: Grant, incoming: Sequence[Incoming]) -> list[Protected]:
+        """Do for many resources what :meth:`protect` does for one: the same checks, the same seals."""
         now = self._clock()
-        if grant.action not in _WRITING or place.practice != grant.practice:
-            msg = "the grant is not for writing here"
-            raise GrantMismatch(msg)
-        for patient in patients or (() if grant.patients is None else (place.subject,)):
-            grant.require(grant.action, patient, now)
-        grant.require_action(grant.action, now)
-        protected = self._unlocked(grant.practice)[1].protect(resource, place, key, now.date())
-        self._require_clear(
-            grant, protected.elements, patients, "write every element that this resource holds"
-        )
-        return protected
+        for each in incoming:
+            if grant.action not in _WRITING or each.place.practice != grant.practice:
+                msg = "the grant is not for writing here"
+                raise GrantMismatch(msg)
+            for patient in each.patients or (() if grant.patients is None else (each.place.subject,)):
+                grant.require(grant.action, patient, now)
+            grant.require_action(grant.action, now)
+        protector = self._unlocked(grant.practice)[1]
+        documents = ((each.resource, each.place, each.key) for each in incoming)
+        made = protector.protect_all(documents, now.date())
+        what = "write every element that this resource holds"
+        for each, protected in zip(incoming, made, strict=True):
+            self._require_clear(grant, protected.elements, each.patients, what)
+        return made
 
     def keep(self, grant: Grant, resource: dict[str, Any]) -> Protected | None:
         """Return a resource that holds nothing to protect, as it is stored without key and seal.
@@ -345,7 +372,9 @@ class Vault:
         keyring, protector = self._unlocked(grant.practice)
         for start in range(0, len(documents), _KEYS_AT_ONCE):
             some = documents[start : start + _KEYS_AT_ONCE]
-            keys = keyring.subjects({d.place.subject for d in some})
-            for d in some:
-                key = keys.get(d.place.subject) or keyring.subject(d.place.subject)
-                yield protector.reveal(d.body, d.seal, d.place, key, elements, use=Kind.INDEX)
+            keys = keyring.passing({d.place.subject for d in some})
+            sealed = (
+                (d.body, d.seal, d.place, keys.get(d.place.subject) or keyring.subject(d.place.subject))
+                for d in some
+            )
+            yield from protector.reveal_all(sealed, elements, use=Kind.INDEX)

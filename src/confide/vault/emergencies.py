@@ -23,9 +23,9 @@ from confide.access.models import Account
 from confide.access.roles import Action, Purpose
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
 from confide.errors import AccessDenied, Unavailable
+from confide.vault.desk import durable
 from confide.vault.door import Clock, Vault
 from confide.vault.reasons import Reasons
-from confide.vault.telling import durable
 
 RESOURCE: Final = "Emergency"
 """What the journal calls one."""

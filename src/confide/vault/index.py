@@ -7,9 +7,9 @@ before each query it reads on from the practice's change number.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from threading import RLock
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from confide.access.roles import Action
 from confide.protect.elements import CATALOGUE, Element
 from confide.protect.identifiers import element_of, normalise
 from confide.protect.policy import Policy
+from confide.vault.block import EMPTY, Block, Builder, Leaf, Term
 from confide.vault.door import Clock, Document, Vault
 
 
@@ -57,8 +58,17 @@ _ELEMENTS = {
 }
 
 
-INDEXED = frozenset(_ELEMENTS.values()) | {Element.MEMBER_ID, Element.ACCOUNT, Element.CARD}
-"""The data elements that the index opens."""
+INDEXED = frozenset(_ELEMENTS.values()) | {Element.MEMBER_ID, Element.ACCOUNT, Element.CARD, Element.MRN}
+"""The data elements that the index opens; record numbers only for their order (`IdentityIndex.places`)."""
+
+
+class Kin(StrEnum):
+    """How a patient may stand to somebody who is known by name."""
+
+    NONE = ""
+    SELF = "self"
+    NAME = "name"
+    ADDRESS = "address"
 
 
 class Source(Protocol):
@@ -75,8 +85,13 @@ class Source(Protocol):
 _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
+_PLAIN_WORDS = re.compile(r"[a-z0-9]+").findall
+
+
 def fold(text: str) -> str:
     """Lower case without accents, as people type names: ``Müller`` and ``muller`` are one."""
+    if text.isascii():
+        return text.lower()
     # Decomposed before as well, because a letter of another style (𝙰) has a case only then.
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     decomposed = unicodedata.normalize("NFKD", plain)
@@ -85,6 +100,8 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """Folded words of a name or a street; a hyphenated name is found by either part and by both."""
+    if text.isascii() and "-" not in text:  # as most are
+        return _PLAIN_WORDS(text.lower().replace("'", ""))
     folded = fold(text).replace("'", "").replace("’", "")
     parts = "".join(c if c.isalnum() or c == "-" else " " for c in folded).split()
     joined = [p.replace("-", "") for p in parts if "-" in p]
@@ -93,13 +110,11 @@ def words(text: str) -> list[str]:
 
 def digits(text: str) -> str:
     """Only the digits, as phone numbers are compared."""
-    return "".join(c for c in text if c.isdigit())
+    return "".join(filter(str.isdigit, text))
 
 
-def _strings(values: Any) -> Iterator[str]:
-    for value in values if isinstance(values, list) else [values]:
-        if isinstance(value, str):
-            yield value
+def _strings(values: Any) -> list[str]:
+    return [value for value in (values if isinstance(values, list) else (values,)) if isinstance(value, str)]
 
 
 def number_key(element: Element, value: str, system: str | None) -> str:
@@ -151,6 +166,48 @@ def _numbers(patient: Mapping[str, Any], policy: Policy) -> set[tuple[Key, str]]
     return keys
 
 
+_ORDER = "order"
+"""The kind of a term that is no key: a record number, by which charts may be opened in order."""
+
+
+def _terms(patient: Mapping[str, Any], policy: Policy) -> frozenset[Term]:
+    """The keys of a patient, and the record number as it sorts: shorter ones first."""
+    keys: set[Term] = set(keys_of(patient, policy))
+    for identifier in patient.get("identifier", ()):
+        value = identifier.get("value")
+        if isinstance(value, str) and element_of(identifier, policy, Element.IDENTIFIER) is Element.MRN:
+            normal = normalise(value)
+            keys.add((_ORDER, f"{len(normal):06}{normal}"))
+            break
+    return frozenset(keys)
+
+
+def _is_marked(patient: Mapping[str, Any]) -> bool:
+    labels = (patient.get("meta") or {}).get("security", ())
+    return any(isinstance(each, dict) and each.get("code") in MARKS for each in labels)
+
+
+MARKS = frozenset(("CEL", "EMP"))
+"""Security labels of a Patient: a celebrity, an employee.
+
+Source:
+    HL7 v3 code system ActCode, InformationSensitivityPolicy.
+"""
+
+
+def _person(name: str) -> tuple[str, str]:
+    """The first and the last word of a name that is no title, folded."""
+    there = [word for word in words(name) if word not in _TITLES]
+    return (there[0], there[-1]) if len(there) > 1 else ("", "")
+
+
+_TITLES = frozenset(("dr", "mr", "mrs", "ms", "md", "do", "rn", "np", "pa", "phd", "jr", "sr"))
+
+
+_MOST_CHANGES = 100
+_MOST_NAMES = 1000  # of staff, whose namesakes are kept
+
+
 class IdentityIndex:
     """One practice's index. Threads may share it."""
 
@@ -160,86 +217,163 @@ class IdentityIndex:
         self._practice = practice
         self._clock = clock
         self._lock = RLock()
-        self._change = -1
-        self._keys: dict[str, set[tuple[Key, str]]] = {}
-        self._found: dict[tuple[Key, str], set[str]] = {}
-        self._sorted: dict[Key, list[str]] = {key: [] for key in Key}
+        self._change = 0  # before the first one: where nobody was ever written there is nothing to read
+        self._block = EMPTY
+        self._leaf = Leaf(EMPTY)
+        self._gone: set[str] = set()
+        self._marked: set[str] = set()
+        self._known: dict[tuple[str, int], tuple[set[str], set[str]]] = {}
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._block) - len(self._gone) + len(self._leaf)
 
-    def catch_up(self) -> None:
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes of memory it takes."""
+        return self._block.size + self._leaf.size
+
+    def catch_up(self, last: int | None = None) -> None:
         """Read on to the practice's last change.
+
+        Args:
+            last: Its number, if the caller has just read it.
 
         Raises:
             KeyUnavailable, JournalUnavailable: The index cannot be trusted now; nothing is found.
         """
         with self._lock:
-            last = self._source.last_change(self._practice)
-            if last == self._change:
+            last = self._source.last_change(self._practice) if last is None else last
+            if last <= self._change:
                 return
             grant = system_grant(Action.INDEX, self._practice, "the identity index reads on", self._clock())
             changes = list(self._source.changed(self._practice, self._change))
             documents = [d for _, _, d in changes if d is not None]
             revealed = self._vault.open_for_index(grant, documents, INDEXED)
             policy = self._vault.plan.policy
-            # All are opened before the first is taken in: a broken seal leaves the index as it was.
-            opened = {
-                d.place.id: keys_of(r.resource, policy) for d, r in zip(documents, revealed, strict=True)
-            }
-            fresh = not self._keys
-            for _, patient, _ in changes:
-                self._replace(patient, opened.get(patient, set()), fresh=fresh)
-            if fresh:
-                for key, text in self._found:
-                    self._sorted[key].append(text)
-                for listed in self._sorted.values():
-                    listed.sort()
-            self._change = max((number for number, _, _ in changes), default=last)
+            changed = {patient for _, patient, _ in changes}
+            marked: set[str] = set()
 
-    def _replace(self, patient: str, keys: set[tuple[Key, str]], *, fresh: bool) -> None:
-        before = self._keys.pop(patient, set())
-        for gone in before - keys:
-            self._found[gone].discard(patient)
-            if not self._found[gone]:
-                del self._found[gone]
-                listed = self._sorted[gone[0]]
-                del listed[bisect_left(listed, gone[1])]
-        for new in keys - before:
-            holders = self._found.get(new)
-            if holders is None:
-                holders = self._found[new] = set()
-                if not fresh:
-                    insort(self._sorted[new[0]], new[1])
-            holders.add(patient)
-        if keys:
-            self._keys[patient] = keys
+            def opened() -> Iterator[tuple[str, frozenset[Term]]]:
+                for d, r in zip(documents, revealed, strict=True):
+                    if _is_marked(r.resource):
+                        marked.add(d.place.id)
+                    yield d.place.id, _terms(r.resource, policy)
+
+            # All are opened before the first is taken in: a broken seal leaves the index as it was.
+            if not self._change or len(changed) > self._most:
+                self._pack(opened(), changed)
+            else:
+                terms = dict(opened())
+                for patient in changed:
+                    if patient in self._block:
+                        self._gone.add(patient)
+                    self._leaf.put(patient, terms.get(patient, frozenset()))
+                if len(self._leaf) + len(self._gone) > self._most:
+                    self._pack((), set())
+            self._marked = (self._marked - changed) | marked
+            self._change = max((number for number, _, _ in changes), default=last)
+            self._known.clear()
+
+    @property
+    def _most(self) -> int:
+        """So many changes lie beside the block at most: to pack is work for each person."""
+        return max(_MOST_CHANGES, len(self._block) // 8)
+
+    def _pack(self, opened: Iterable[tuple[str, frozenset[Term]]], changed: Collection[str]) -> None:
+        builder = Builder()
+        for patient in self._block.ids:
+            if patient not in changed and patient not in self._gone:
+                builder.add(patient, self._block.terms_of(patient))
+        for patient, terms in self._leaf:
+            if patient not in changed:
+                builder.add(patient, terms)
+        for patient, new in opened:
+            if new:
+                builder.add(patient, new)
+        self._block, self._gone = builder.build(), set()
+        self._leaf = Leaf(self._block)
+
+    def _of(self, patient: str) -> Block | Leaf:
+        """Where a patient's terms lie."""
+        return self._leaf if patient in self._leaf or patient in self._gone else self._block
+
+    def _ask(self, found: Callable[[Block | Leaf], set[str]]) -> set[str]:
+        with self._lock:
+            people = found(self._block)
+            if self._gone:
+                people -= self._gone
+            if self._leaf:
+                people |= found(self._leaf)
+            return people
+
+    def places(self, patient: str) -> dict[str, int]:
+        """Return where a patient stands in the order of family names, birth dates and record numbers.
+
+        Places, from 0, and no value: whoever is told them knows that charts are opened in order, and no more.
+        A text that nobody has any more may keep its place for a while.
+        """
+        with self._lock:
+            places = {}
+            for name, kind in (("name", Key.FAMILY), ("birth", Key.BIRTH_DATE), ("number", _ORDER)):
+                text = self._of(patient).first(patient, kind)
+                if text is not None:
+                    places[name] = self._block.place(kind, text) + self._leaf.place(kind, text)
+            return places
+
+    def is_marked(self, patient: str) -> bool:
+        """Tell whether a patient is labelled as well known, or as one of the staff."""
+        return patient in self._marked
+
+    def kin(self, name: str, patient: str, rare: int) -> Kin:
+        """Say how a patient may stand to somebody, by names and addresses, and tell neither.
+
+        Args:
+            name: Of the person, as people write it.
+            patient: The patient's id.
+            rare: A family name counts that at most so many patients bear.
+        """
+        with self._lock:
+            bearers, selves = self._namesakes(name, rare)
+            if patient in selves:
+                return Kin.SELF
+            if patient in bearers:
+                return Kin.NAME
+            home = self._home(patient) if selves else frozenset()
+            if home and any(self._home(each) == home for each in selves):
+                return Kin.ADDRESS
+            return Kin.NONE
+
+    def _namesakes(self, name: str, rare: int) -> tuple[set[str], set[str]]:
+        """Who bears a person's family name, if it is rare, and who bears both names; kept until a change."""
+        found = self._known.get((name, rare))
+        if found is None:
+            given, family = _person(name)
+            bearers = self.exact(Key.FAMILY, family) if family else set()
+            selves = bearers & self.exact(Key.GIVEN, given) if given and bearers else set()
+            if len(self._known) >= _MOST_NAMES:
+                self._known.clear()
+            found = self._known[name, rare] = (bearers if len(bearers) <= rare else set(), selves)
+        return found
+
+    def _home(self, patient: str) -> frozenset[Term]:
+        """The words of a patient's address, if it names a street."""
+        home = frozenset(each for each in self._of(patient).terms_of(patient) if each[0] == Key.STREET)
+        return home if any(text.isdigit() for _, text in home) and len(home) > 2 else frozenset()
 
     def exact(self, key: Key, text: str) -> set[str]:
         """Ids of the patients with exactly this (folded) word, date or number."""
-        with self._lock:
-            return set(self._found.get((key, text), ()))
+        return self._ask(lambda part: part.exact(key, text))
 
     def prefix(self, key: Key, text: str) -> set[str]:
         """Ids of the patients with a (folded) word that begins so."""
-        with self._lock:
-            return self._union(key, text, lambda t: t.startswith(text))
+        return self._ask(lambda part: part.prefix(key, text))
 
     def between(self, key: Key, low: str, high: str) -> set[str]:
         """Ids of the patients with low <= value < high, as text; for birth dates."""
-        with self._lock:
-            return self._union(key, low, lambda t: t < high)
-
-    def _union(self, key: Key, start: str, holds: Callable[[str], bool]) -> set[str]:
-        listed = self._sorted[key]
-        found: set[str] = set()
-        for i in range(bisect_left(listed, start), len(listed)):
-            if not holds(listed[i]):
-                break
-            found |= self._found[key, listed[i]]
-        return found
+        return self._ask(lambda part: part.between(key, low, high))
 
     def holds(self, patient: str, tests: Iterable[tuple[Key, str]]) -> bool:
         """Whether one patient has each of these beginnings."""
-        keys = self._keys.get(patient, set())
-        return all(any(k is key and t.startswith(text) for k, t in keys) for key, text in tests)
+        with self._lock:
+            terms = list(self._of(patient).terms_of(patient))
+        return all(any(k == key and t.startswith(text) for k, t in terms) for key, text in tests)

@@ -28,9 +28,9 @@ from confide.protect.documents import Protector
 from confide.protect.elements import Element
 from confide.protect.owners import owners
 from confide.vault import exports
+from confide.vault.desk import durable
 from confide.vault.door import Document, Vault
 from confide.vault.exports import PURPOSE
-from confide.vault.telling import durable
 
 Held = Mapping[str, frozenset[Element]]
 """For each patient of a pack the elements that lie sealed in what is read for it."""

@@ -37,10 +37,14 @@ class Reasons:
             what: Which of its texts, such as ``reason``.
             text: As typed.
         """
+        return self.seal_bytes(practice, id_, what, text.encode())
+
+    def seal_bytes(self, practice: str, id_: str, what: str, content: bytes) -> bytes:
+        """Seal what is no text, at most 4 GiB; see `seal`."""
         keyring = self._vault.keyring(practice)
         version = keyring.versions(KeyUse.JOURNAL)[-1]
         key = _key(keyring.use(KeyUse.JOURNAL, version))
-        sealed = key.seal(pad(text.encode()), self._bound(practice, id_, what, version))
+        sealed = key.seal(pad(content), self._bound(practice, id_, what, version))
         return version.to_bytes(_VERSION_BYTES) + sealed
 
     def unseal(self, practice: str, id_: str, what: str, sealed: bytes) -> str:
@@ -49,11 +53,15 @@ class Reasons:
         Raises:
             SealBroken: It was sealed for another place, or edited.
         """
+        return self.unseal_bytes(practice, id_, what, sealed).decode()
+
+    def unseal_bytes(self, practice: str, id_: str, what: str, sealed: bytes) -> bytes:
+        """Open what `seal_bytes` returned for the same place; see `unseal`."""
         if len(sealed) <= _VERSION_BYTES:
             raise SealBroken("a typed reason has lost its seal")
         version = int.from_bytes(sealed[:_VERSION_BYTES])
         key = _key(self._vault.keyring(practice).use(KeyUse.JOURNAL, version))
-        return unpad(key.open(sealed[_VERSION_BYTES:], self._bound(practice, id_, what, version))).decode()
+        return unpad(key.open(sealed[_VERSION_BYTES:], self._bound(practice, id_, what, version)))
 
     def _bound(self, practice: str, id_: str, what: str, version: int) -> bytes:
         return frame(self._kind, practice, id_, what, version)

@@ -31,11 +31,11 @@ from confide.protect.exports.policy import ExportPolicy, Released
 from confide.protect.keyring import Keyring, SubjectKey
 from confide.protect.owners import owners
 from confide.protect.policy import Policy
+from confide.vault.desk import durable
 from confide.vault.door import Document, Vault
 from confide.vault.exports import PURPOSE, Act, Exports, State, policy_of, releases
 from confide.vault.imprint import Imprint, ImprintingKeys
 from confide.vault.models import Export
-from confide.vault.telling import durable
 
 Held = Mapping[str, frozenset[Element]]
 """For each patient of an export the elements that lie sealed in what is exported of them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Event, Lock
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
 MOST: Final = 64
@@ -23,7 +23,8 @@ class _Seat(Generic[_Part, _Outcome]):
 
     def __init__(self, part: _Part) -> None:
         self.part = part
-        self.turn = Event()
+        self.turn = Lock()  # held until it is this one's turn; cheaper than an event, and there is one waiter
+        self.turn.acquire()
         self.leads = False
         self.outcome: _Outcome | None = None
 
@@ -49,7 +50,7 @@ class Rush(Generic[_Part, _Outcome]):
             seat.leads = not self._busy
             self._busy = True
         if not seat.leads:
-            seat.turn.wait()
+            seat.turn.acquire()
         if seat.leads:
             self._lead()
         return seat.outcome
@@ -71,6 +72,6 @@ class Rush(Generic[_Part, _Outcome]):
                 self._busy = following is not None
             if following is not None:
                 following.leads = True
-                following.turn.set()
+                following.turn.release()
             for seat in group[1:]:
-                seat.turn.set()
+                seat.turn.release()

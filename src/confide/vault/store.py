@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, IntegrityError, connections, router, transaction
 
+from confide.access.statements import among, ask
 from confide.errors import KeyUnavailable
 from confide.protect.keystore import KeyUse, WrappedDataKey, WrappedKey
+from confide.vault import bulk
 from confide.vault.models import DataKey, PracticeKey, PurposeKey
 
-# A query's parameters are limited (SQLite: 32,766; Django: 999 there).
-_MOST_AT_ONCE = 900
+_MOST_AT_ONCE: Final = 900
+# As text: whoever opens a patient's chart for the first time waits for it, and Django's builder takes longer
+# than the database.
+_ASK: Final = (
+    "SELECT subject, under, version, wrapped FROM vault_data_key WHERE practice = %s AND {}"
+    " ORDER BY version, id"
+)
 
 
 @contextmanager
@@ -53,22 +61,29 @@ class DatabaseDataKeys:
     def data_keys(self, practice: str, subjects: Collection[str]) -> dict[str, list[WrappedDataKey]]:
         found: dict[str, list[WrappedDataKey]] = {}
         wanted = list(subjects)
+        connection = connections[router.db_for_read(DataKey)]
         with _answering():
             for start in range(0, len(wanted), _MOST_AT_ONCE):
                 some = wanted[start : start + _MOST_AT_ONCE]
-                rows = DataKey.objects.filter(practice=practice, subject__in=some).order_by("version", "id")
-                for subject, under, version, wrapped in rows.values_list(
-                    "subject", "under", "version", "wrapped"
-                ):
+                which, listed = among(connection, "subject", some)
+                [rows] = ask(connection, [(_ASK.format(which), [practice, listed])])
+                for subject, under, version, wrapped in rows:
                     key = WrappedDataKey(subject, under, version, bytes(wrapped))
                     found.setdefault(subject, []).append(key)
         return found
 
     def add_data_keys(self, practice: str, keys: list[WrappedDataKey]) -> None:
-        with _answering():
-            DataKey.objects.bulk_create(
-                DataKey(
-                    practice=practice, subject=k.subject, under=k.under, version=k.version, wrapped=k.wrapped
-                )
-                for k in keys
-            )
+        columns = ("practice", "subject", "under", "version", "wrapped")
+        rows = [(practice, k.subject, k.under, k.version, k.wrapped) for k in keys]
+        with _answering(), transaction.atomic(using=router.db_for_write(DataKey)):
+            bulk.insert(DataKey, columns, rows)
+
+    def drop_data_keys(self, practice: str, keys: list[WrappedDataKey]) -> None:
+        alike: dict[tuple[str, int], list[str]] = {}
+        for key in keys:
+            alike.setdefault((key.under, key.version), []).append(key.subject)
+        with _answering(), transaction.atomic(using=router.db_for_write(DataKey)):
+            for (under, version), subjects in alike.items():
+                rows = DataKey.objects.filter(practice=practice, under=under, version=version)
+                for start in range(0, len(subjects), _MOST_AT_ONCE):
+                    rows.filter(subject__in=subjects[start : start + _MOST_AT_ONCE]).delete()

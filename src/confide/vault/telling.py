@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
-
-from django.db import DatabaseError, transaction
+from typing import Final, TypeVar
 
 from confide.access import budget, pulse
 from confide.access.budget import Learned
@@ -19,31 +16,17 @@ from confide.access.exposure import Charge
 from confide.access.roles import Form
 from confide.audit import stops
 from confide.audit.journal import Entry, Journal, Outcome, entry_for
-from confide.errors import AccessDenied, BudgetSpent, ConfideError, JournalUnavailable, Refused, Unknown
+from confide.errors import AccessDenied, BudgetSpent, ConfideError, Refused, Unknown
 from confide.protect.elements import Element
+from confide.vault import desk
+from confide.vault.desk import Bill, durable
 
 TOKEN = "Token"  # noqa: S105 - what the journal calls one
+FEW: Final = 20
+"""Items of a batch that others who pay at the same time wait for; a longer one pays alone."""
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-@contextmanager
-def durable() -> Iterator[None]:
-    """A transaction of its own: when it ends, what was paid and written is on the disk.
-
-    Raises:
-        JournalUnavailable: The database refuses, or the caller is in a transaction that could still be
-            rolled back, and the entry with it.
-    """
-    try:
-        with transaction.atomic(durable=True):
-            yield
-    except DatabaseError as problem:
-        msg = "the journal cannot be written, so nothing was stored or shown"
-        raise JournalUnavailable(msg) from problem
-    except RuntimeError as problem:
-        msg = "the journal's entry must be durable first, so nothing is revealed inside a transaction"
-        raise JournalUnavailable(msg) from problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +105,36 @@ def pay(
     """Charge the budget and write the journal, in a transaction of its own; say which are paid."""
     if not tellings:
         return []
-    with durable():
+
+    def pay_alone() -> tuple[list[bool], list[int]]:
         pulse.recheck(grant)
         paid = charge_in_order(grant, operation, now, tellings)
         if any(t.problem is None and not covered for t, covered in zip(tellings, paid, strict=True)):
             stops.note(journal, grant, now)
-        write(journal, grant, now, tellings, paid)
-    return paid
+        return paid, write(journal, grant, now, tellings, paid)
+
+    if len(tellings) > FEW:
+        with durable():
+            return pay_alone()[0]
+    charges, _ = _groups(operation, tellings)
+    all_paid = [telling.problem is None for telling in tellings]
+    bill = Bill(
+        journal, grant, now, charges, all_paid, lambda: _entries(grant, now, tellings, all_paid), pay_alone
+    )
+    return desk.pay(bill)[0]
 
 
 def charge_in_order(
     grant: Grant, operation: Operation, now: datetime, tellings: Sequence[Telling]
 ) -> list[bool]:
     """Charge the budget in the caller's transaction; say which are paid."""
+    charges, last_group = _groups(operation, tellings)
+    paid_groups = budget.reserve(grant, charges, now)
+    return [t.problem is None and group <= paid_groups for t, group in zip(tellings, last_group, strict=True)]
+
+
+def _groups(operation: Operation, tellings: Sequence[Telling]) -> tuple[list[Charge], list[int]]:
+    """What all of it costs; and for each item the last of the groups that it needs to be paid."""
     charges: list[Charge] = []
     last_group: list[int] = []
     groups, previous = 0, None
@@ -144,8 +144,7 @@ def charge_in_order(
             previous = telling.counted
             charges += _charges_of(operation, telling, telling.element)
         last_group.append(groups)
-    paid_groups = budget.reserve(grant, charges, now)
-    return [t.problem is None and group <= paid_groups for t, group in zip(tellings, last_group, strict=True)]
+    return charges, last_group
 
 
 def _charges_of(operation: Operation, telling: Telling, element: Element) -> list[Charge]:
@@ -156,11 +155,18 @@ def _charges_of(operation: Operation, telling: Telling, element: Element) -> lis
 
 def write(
     journal: Journal, grant: Grant, now: datetime, tellings: Sequence[Telling], done: Sequence[bool]
-) -> None:
+) -> list[int]:
     """Write down what is told, by patient and token; and in one entry that something was refused.
 
     A batch in which everything was merely malformed leaves nothing.
+
+    Returns:
+        The ids of the entries.
     """
+    return journal.append(_entries(grant, now, tellings, done))
+
+
+def _entries(grant: Grant, now: datetime, tellings: Sequence[Telling], done: Sequence[bool]) -> list[Entry]:
     told: defaultdict[tuple[str, str], dict[Element, Form]] = defaultdict(dict)
     refused: dict[Element, Form] = {}
     failed = False
@@ -184,8 +190,7 @@ def write(
     ]
     if failed:
         entries.append(entry_for(grant, now, elements=refused, outcome=Outcome.MINOR_FAILURE))
-    if entries:
-        journal.append(entries)
+    return entries
 
 
 def learn(

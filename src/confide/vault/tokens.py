@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
+from confide.access.statements import among, ask
 from confide.errors import Unavailable
 from confide.protect.tokenstore import TokenRow
 
@@ -25,12 +25,18 @@ _COLUMNS: Final = ", ".join(_TYPES)
 _ARRAYS: Final = ", ".join(f"%s::{kind}[]" for kind in _TYPES.values())
 
 _SELECT: Final = f"SELECT {_COLUMNS} FROM vault_token WHERE practice = %s AND scope = %s AND "  # noqa: S608 - names of columns
+# By OFFSET each is looked up in the index in which it is unique. PostgreSQL, which knows nothing yet of a
+# young table, would else read all tokens of the scope; therefore the scope stands outside with digests.
+_EACH: Final = (
+    f"SELECT {_COLUMNS} FROM unnest(%s::text[]) w(wanted) CROSS JOIN LATERAL (SELECT * FROM vault_token"  # noqa: S608 - the same
+)
+_BY_DIGEST: Final = f"{_EACH} WHERE practice = %s AND digest = w.wanted OFFSET 0) s WHERE scope = %s"
+_BY_TOKEN: Final = f"{_EACH} WHERE practice = %s AND scope = %s AND token = w.wanted OFFSET 0) s"
 _INSERT: Final = f"INSERT INTO vault_token (practice, scope, {_COLUMNS}) "
 _INSERT_ROW: Final = f"{_INSERT} VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 _INSERT_COLUMNS: Final = (
     f"{_INSERT} SELECT %s, %s, * FROM unnest({_ARRAYS}) ON CONFLICT DO NOTHING RETURNING digest"  # noqa: S608 - the same
 )
-_AMONG_JSON: Final = "IN (SELECT value FROM json_each(%s))"
 _EXTEND: Final = (
     "UPDATE vault_token SET expires = %s, sealed = %s"
     " WHERE practice = %s AND scope = %s AND digest = %s AND token = %s"
@@ -52,13 +58,11 @@ class DatabaseTokenStore:
 
     def by_digest(self, practice: str, scope: str, digests: Collection[str]) -> dict[str, TokenRow]:
         """See ``TokenStore``."""
-        which, listed = _among("digest", digests)
-        return {row.digest: row for row in _rows(_SELECT + which, practice, scope, listed)}
+        return {row.digest: row for row in _find(_BY_DIGEST, practice, scope, "digest", digests)}
 
     def by_token(self, practice: str, scope: str, tokens: Collection[str]) -> dict[str, TokenRow]:
         """See ``TokenStore``."""
-        which, listed = _among("token", tokens)
-        return {row.token: row for row in _rows(_SELECT + which, practice, scope, listed)}
+        return {row.token: row for row in _find(_BY_TOKEN, practice, scope, "token", tokens)}
 
     def add(self, practice: str, scope: str, rows: Sequence[TokenRow]) -> set[str]:
         """See ``TokenStore``."""
@@ -87,12 +91,17 @@ class DatabaseTokenStore:
 
     def spend(self, practice: str, scope: str, digests: Collection[str], now: int) -> None:
         """See ``TokenStore``."""
-        which, listed = _among("digest", digests)
+        which, listed = among(connection, "digest", digests)
         self._spend(f"scope = %s AND {which} AND expires <= %s", practice, scope, listed, now)
 
     def spend_expired(self, practice: str, now: int) -> int:
         """See ``TokenStore``."""
         return self._spend("expires <= %s", practice, now)
+
+    def spend_now(self, practice: str, scope: str, digests: Collection[str]) -> int:
+        """Spend living rows whose values get other tokens."""
+        which, listed = among(connection, "digest", digests)
+        return self._spend(f"scope = %s AND {which}", practice, scope, listed)
 
     def spend_subject(self, practice: str, subject: str) -> int:
         """See ``TokenStore``."""
@@ -104,18 +113,17 @@ class DatabaseTokenStore:
             return int(cursor.rowcount)
 
 
-def _among(column: str, texts: Collection[str]) -> tuple[str, Any]:
-    """A condition and its one parameter: SQLite limits the number of parameters, not their length."""
-    if connection.vendor == "postgresql":
-        return f"{column} = ANY(%s)", list(texts)
-    return f"{column} {_AMONG_JSON}", json.dumps(list(texts))
-
-
-def _rows(statement: str, *parameters: Any) -> list[TokenRow]:
-    with _answering(), connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+def _find(each: str, practice: str, scope: str, column: str, texts: Collection[str]) -> list[TokenRow]:
+    """Find tokens; *each* is PostgreSQL's way to ask."""
+    with _answering():
+        if connection.vendor == "postgresql":
+            query = each, [list(texts), practice, scope]
+        else:
+            which, listed = among(connection, column, texts)
+            query = _SELECT + which, [practice, scope, listed]
+        [rows] = ask(connection, [query])
         # Spent ones are left out here and not in the query, which would then read the index of digests.
-        return [TokenRow.read(row) for row in cursor.fetchall() if row[1] is not None]
+        return [TokenRow.read(row) for row in rows if row[1] is not None]
 
 
 @contextmanager

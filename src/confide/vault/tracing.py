@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -20,12 +20,12 @@ from confide.access.roles import Action
 from confide.audit.journal import Journal, entry_for
 from confide.errors import GrantMismatch, KeyUnavailable
 from confide.protect.exports.keys import ExportKeys
+from confide.vault.desk import durable
 from confide.vault.door import Vault
 from confide.vault.exports import State
 from confide.vault.imprint import Imprint, Shape, domain, fold, shape
 from confide.vault.models import Export, Token
 from confide.vault.release import root_of
-from confide.vault.telling import durable
 
 RESOURCE: Final = "Trace"
 _HANDLES: Final = 2.0**122
@@ -70,6 +70,7 @@ class Finding:
         people: How many people of ours they lead to; None where that cannot be said.
         chance: How likely so many hits are by chance, at most, all sources considered.
         readable: Whether its key is still there; without it nothing can be recognised.
+        persons: The ids of these people, in order; synthetic patients are nobody.
     """
 
     kind: str
@@ -80,12 +81,14 @@ class Finding:
     people: int | None
     chance: float
     readable: bool = True
+    persons: tuple[str, ...] = field(default=(), repr=False)
 
 
 class _Tally:
     """Hits of one source as they are counted, each handle and value once."""
 
-    def __init__(self) -> None:
+    def __init__(self, nobody: Collection[str]) -> None:
+        self._nobody = nobody
         self.handles = 0
         self.handles_expected = 0.0
         self.values = 0
@@ -110,15 +113,17 @@ class _Tally:
         )
 
     def finding(self, kind: str, name: str, tried: int) -> Finding:
+        persons = tuple(sorted(self.people.difference(self._nobody)))
         return Finding(
             kind,
             name,
             self.handles + self.values,
             tried,
             self.handles_expected + self.values_expected,
-            len(self.people) if self.people else None,
+            len(persons) if self.people else None,
             # Two questions were asked, and the surer answer counts.
             2 * min(tail(self.handles, self.handles_expected), tail(self.values, self.values_expected)),
+            persons=persons,
         )
 
 
@@ -145,15 +150,22 @@ class Tracer:
         shelves: What lies in the records.
         journal: Where each trace is written first.
         clock: Returns now, aware UTC.
+        nobody: Returns the ids of a practice's synthetic patients: a hit on one is a hit, and no person.
     """
 
     def __init__(
-        self, vault: Vault, shelves: Shelves, journal: Journal, clock: Callable[[], datetime]
+        self,
+        vault: Vault,
+        shelves: Shelves,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        nobody: Callable[[str], Collection[str]] = frozenset,
     ) -> None:
         self._vault = vault
         self._shelves = shelves
         self._journal = journal
         self._clock = clock
+        self._nobody = nobody
 
     def trace(self, grant: Grant, sample: Sample) -> list[Finding]:
         """Say for each source how much of *sample* it holds, the surest first.
@@ -190,7 +202,7 @@ class Tracer:
         if root is None:
             return Finding("export", export.id, 0, 0, 0.0, None, 1.0, readable=False)
         keys, imprint = ExportKeys(root), Imprint(root, bytes(export.imprint), export.shapes)
-        tally = _Tally()
+        tally = _Tally(self._nobody(practice))
         ids = {i for i in map(keys.unhandle, sample.handles) if i is not None}
         self._ids(practice, tally, ids, len(sample.handles))
         for value in wanted:
@@ -206,7 +218,8 @@ class Tracer:
 
     def _tokens(self, practice: str, wanted: Collection[str]) -> list[Finding]:
         """The token table, a source for each recipient. It is read whole: a query would name the values."""
-        tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+        nobody = self._nobody(practice)
+        tallies: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(nobody))
         rows = Token.objects.filter(practice=practice).values_list("scope", "token", "subject")
         for scope, token, subject in rows.iterator(chunk_size=5000) if wanted else ():
             tallies[scope].look(token, subject, wanted)
@@ -215,7 +228,7 @@ class Tracer:
         return [tally.finding("tokens", scope, len(wanted)) for scope, tally in tallies.items()]
 
     def _records(self, practice: str, sample: Sample, wanted: Collection[str]) -> Finding:
-        tally = _Tally()
+        tally = _Tally(self._nobody(practice))
         self._ids(practice, tally, sample.handles, len(sample.handles))
         for value, patient in self._shelves.stand_ins(practice) if wanted else ():
             tally.look(value, patient, wanted)

@@ -30,8 +30,9 @@ from confide.protect.keyring import Keyring, SubjectKey
 from confide.protect.masks import mask
 from confide.protect.tokens import Found, Tokens, TokenStore, Wanted
 from confide.vault.covers import Bare, Covers, Kept
+from confide.vault.desk import durable
 from confide.vault.door import Clock, Vault
-from confide.vault.telling import Telling, answer, charge_in_order, durable, write
+from confide.vault.telling import Telling, answer, charge_in_order, write
 
 KnownPatients = Callable[[str, Collection[str]], Collection[str]]
 """Which of some ids are patients of a practice; the layer above keeps the rows."""

@@ -67,3 +67,11 @@ def test_a_password_that_is_in_no_list_is_left_alone(surgery):
 def test_a_wrong_password_of_the_list_marks_nobody(surgery, stolen):
     browser().post("/sign-in", {"login": "doctor", "password": "not this one"})
     assert surgery.account("doctor").password_found_at is None
+
+
+def test_who_has_none_is_told_so(surgery):
+    account = surgery.account("desk")
+    account.set_unusable_password()
+    account.save()
+    answer = factored.sign_in(browser(), account).get("/password")
+    assert (answer.status_code, "no password to change" in answer.content.decode()) == (404, True)

@@ -19,6 +19,7 @@ from confide.protect.elements import Element
 from confide.records.models import Resource
 from tests.practice import appointment
 from tests.server import laboratory
+from tests.server.factored import enrol
 from tests.server.pages import surgery as place
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
@@ -167,6 +168,25 @@ def test_it_is_trusted_again_by_a_second_person(surgery, doctor, privacy):
     assert privacy.post("/logins", {"lift": f"session:{session.pk}"}).status_code == 302
     assert "Ottoline Quernheim" in text_of(doctor.get(f"/patients/{surgery.patient}"))
     assert "This login is suspect" not in text_of(doctor.get("/find"))
+
+
+def test_whoever_is_asked_to_prove_it_does_so_from_the_banner_and_is_back_where_they_were(surgery, doctor):
+    page = f"/patients/{surgery.patient}"
+    account = surgery.account("doctor")
+    app = enrol(account)
+    written.challenge(Journal(), account, Reason.WATCH, datetime.now(UTC))
+    shown = text_of(doctor.get(page))
+    assert "This login is suspect" in shown
+    assert f'<a href="/prove?next={page}">Prove that it is you</a>' in shown
+    asked = text_of(doctor.get(f"/prove?next={page}"))
+    assert "it is trusted again" in asked
+    assert f'name="next" value="{page}"' in asked
+    assert "did not prove it" in text_of(doctor.post("/prove", {"next": page, "prove-code": "000000"}))
+    answer = doctor.post("/prove", {"next": page, "prove-code": app.recovery[0]})
+    assert answer["Location"] == page
+    assert "This login is suspect" not in text_of(doctor.get(page))
+    degrade(surgery, "doctor")
+    assert "/prove" not in text_of(doctor.get(page)), "another reason asks for another person"
 
 
 def test_where_a_ceiling_is_reached_today_s_patient_stays_open(surgery, doctor, settings):

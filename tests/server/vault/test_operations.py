@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client as Http
 from django.utils import timezone
 
@@ -70,6 +71,16 @@ def test_there_and_back(counter: Counter, patients: list[str]) -> None:
         (one, {"ssn": "searched", "email": "searched"}),
         (one, {"ssn": "clear", "email": "clear"}),
     ]
+
+
+def test_one_value_costs_few_statements(counter: Counter, django_assert_num_queries: Any) -> None:
+    """The token, the facts and the value's row; then what is asked, in one exchange, and what is written."""
+    first, second = counter.tokens(("ssn", SSN), ("name", "Ottoline Quernheim"))
+    counter.detokenize(first)
+    paying = 9 if connection.vendor == "postgresql" else 6
+    with django_assert_num_queries(3 + paying) as told:
+        assert counter.detokenize(second)[0]["value"] == "Ottoline Quernheim"
+    assert sum("access_accesstoken" in query["sql"] for query in told.captured_queries) == 1
 
 
 def test_a_stand_in_from_the_fhir_api_is_revealed(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
+from confide import children
 from confide.errors import ConfideError, Unavailable
 from confide.protect.columns.keyring import ColumnKeyring
 from confide.protect.files.plan import Plan
@@ -101,14 +100,8 @@ class _Sent:
 
 def _send(pool: ProcessPoolExecutor, slots: Slots, slot: int, unit: Unit) -> _Sent:
     length = slots.put(slot, unit.content)
-    # A terminal's Ctrl-C goes to all its processes. Workers must not hear it: they inherit the mask with
-    # which they are started, and the pool starts them when it is given work.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        sent = unit.content if length is None else length
-        return _Sent(unit.read, slot, pool.submit(_work, slot, sent))
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with children.hushed():
+        return _Sent(unit.read, slot, pool.submit(_work, slot, unit.content if length is None else length))
 
 
 def _take(waiting: deque[_Sent], slots: Slots, free: list[int]) -> tuple[int, Answer]:
@@ -127,15 +120,8 @@ _MINE: list[tuple[Worker, Slots]] = []
 
 
 def _begin(plan: Plan, root: bytes, wrapped: bytes, slots: Slots) -> None:
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    children.end_with_parent()
     _MINE.append((Worker(plan, ColumnKeyring.unwrap(FileKms(root), wrapped)), slots))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(slot: int, sent: int | bytes) -> tuple[Answer, int | None]:

@@ -18,7 +18,7 @@ from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from confide.access import keys, networks
+from confide.access import bearers, keys, networks
 from confide.access.decide import Actor, Grant, act_as_client
 from confide.access.models import AccessToken
 from confide.access.roles import Action, Purpose
@@ -213,10 +213,7 @@ def _find(presented: str, now: datetime) -> AccessToken | None:
     if len(presented) not in _TOKEN_LENGTHS or not presented.isascii():
         return None
     digest = hashlib.sha256(presented.encode()).hexdigest()
-    good = AccessToken.objects.select_related("client").filter(
-        digest=digest, expires_at__gt=now, client__active=True, client__frozen_at__isnull=True
-    )
-    row = good.first()
+    row = bearers.find(digest, now)
     if row is None or all(key.id != row.key for key in keys.live(row.client, now)):
         return None
     return row

@@ -15,6 +15,7 @@ from confide.audit.cosignatures import silent
 from confide.audit.notes import PublicKey
 from confide.server.apps import system
 from confide.server.pages.visitor import Visitor
+from confide.watch.shelf import waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class Calls:
         asked: How many wait for a second person.
         withheld: How many logins Confide would have stopped, and did not.
         outside: How many wait for them as the one outside a practice.
+        findings: How many findings of the watch wait for them.
+        clocks: How many clocks of incidents run out within the law's first warning, or have run out.
+        over: How many of them have run out.
         silent: What is wrong with the witnesses of the journal that are silent, a sentence each.
     """
 
@@ -36,11 +40,15 @@ class Calls:
     withheld: int = 0
     outside: int = 0
     silent: tuple[str, ...] = ()
+    findings: int = 0
+    clocks: int = 0
+    over: int = 0
 
     @property
     def any(self) -> bool:
         """Whether there is something to say."""
-        return bool(self.emergencies or self.asked or self.withheld or self.outside or self.silent)
+        waiting_for = (self.emergencies, self.asked, self.withheld, self.outside, self.findings, self.clocks)
+        return any(waiting_for) or bool(self.silent)
 
 
 def calls(visitor: Visitor) -> Calls:
@@ -53,16 +61,19 @@ def calls(visitor: Visitor) -> Calls:
         asked = glass.waiting_now(now).filter(practice=practice).exclude(account=visitor.actor.id).count()
         open_ = []
         quiet: tuple[str, ...] = ()
+        clocks: list[bool] = []
         if visitor.reads_journal:
+            clocks = [bool(d.ends and d.ends <= now) for _, d in system().deadlines.near(practice)]
             open_ = list(glass.to_review(practice).filter(begins_at__isnull=False))
             quiet = _silent(now)
+        found = waiting(practice).count() if visitor.reads_journal and visitor.keeps else 0
         withheld = 0
         if visitor.keeps:
             withheld = sum(1 for row in standing.holding(practice) if row.state == State.WITHHELD)
     except DatabaseError:
         return Calls()
     overdue = sum(1 for each in open_ if glass.is_overdue(each, now))
-    return Calls(len(open_), overdue, asked, withheld, outside, quiet)
+    return Calls(len(open_), overdue, asked, withheld, outside, quiet, found, len(clocks), sum(clocks))
 
 
 def _silent(now: datetime) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
@@ -21,6 +22,7 @@ from confide.access import glass
 from confide.access.charges import Operation
 from confide.access.decide import Grant
 from confide.access.roles import Action, Purpose
+from confide.audit.journal import entry_for
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
 from confide.records.rows import View, is_unpaid, parse_id
@@ -118,12 +120,26 @@ def chart(request: HttpRequest, visitor: Visitor, patient: str) -> HttpResponse:
         context = {"trouble": troubles.explain(problem), "glass": patient}
         return show(request, visitor, "pages/trouble.html", context, status=403)
     page = assemble(visitor, grant, views)
+    if not any(view.shown for view in views):
+        _note(grant, patient, views[0].version, now)
     context = {
         "chart": page,
         "minutes": minutes_left(until, now) if until else 0,
         "glass": until is None and visitor.breaks_glass and page.covered,
     }
     return show(request, visitor, "pages/chart.html", context)
+
+
+def _note(grant: Grant, patient: str, version: int, now: datetime) -> None:
+    """Write that a chart was opened that showed nothing: who goes through strangers' charts is seen by it.
+
+    What shows a value is an entry by itself.
+    """
+    entry = entry_for(
+        grant, now, patient=patient, resource_type="Patient", resource_id=patient, version=version
+    )
+    with transaction.atomic():
+        system().journal.append([entry])
 
 
 def read(visitor: Visitor, patient: str) -> tuple[Grant, list[View]]:

@@ -24,7 +24,7 @@ from confide.records.rows import parse_id, some
 from confide.server.apps import system
 from confide.server.pages import compartment, dates, svg
 from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
-from confide.vault import emergencies, exports, till, tracing
+from confide.vault import emergencies, exports, mailings, till, tracing
 
 _SHOWN: Final = 60
 _PAGES: Final = 5
@@ -33,7 +33,7 @@ _PAGES: Final = 5
 _TOGETHER: Final = timedelta(minutes=5)
 _SEEING: Final = frozenset({Action.READ.value, Action.SEARCH.value, Action.REVEAL.value, Action.EXPORT.value})
 # An import or an export is about a thousand people in a minute, and is one act.
-_OF_MANY: Final = frozenset({Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value})
+_OF_MANY: Final = frozenset({Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value, Action.MAIL.value})
 _GLASS: Final = {
     emergencies.BREAK: "Broke the glass",
     emergencies.ASK: "Asked a second person for an emergency",
@@ -63,6 +63,7 @@ _VERBS: Final[dict[str, str]] = {
     Action.TOKENIZE: "Made tokens",
     Action.JOURNAL_READ: "Read the journal",
     Action.EXPORT: "Exported",
+    Action.MAIL: "Addressed letters",
     standing.Event.FREEZE: "Froze a login",
     standing.Event.DEGRADE: "Made a login suspect",
     standing.Event.STORM: "Would have stopped one more login, and calls a person",
@@ -80,6 +81,10 @@ _STEPS: Final = {
     exports.Act.APPROVAL.value: "Approved an export",
     exports.Act.WITHDRAWAL.value: "Withdrew an export",
     exports.Act.MANIFEST.value: "Finished an export",
+    mailings.Act.REQUEST.value: "Asked for a mailing",
+    mailings.Act.APPROVAL.value: "Approved a mailing",
+    mailings.Act.WITHDRAWAL.value: "Withdrew a mailing",
+    mailings.Act.MANIFEST.value: "Finished a mailing",
     tracing.RESOURCE: "Traced a leak",
 }
 

@@ -26,6 +26,7 @@ from confide.server.pages.journal import actor_names
 from confide.server.pages.visitor import Visitor, show, staff
 
 _STATES: Final = {
+    State.STEP_UP: "asked to prove a second factor",
     State.FROZEN: "frozen",
     State.SUSPECT: "suspect",
     State.WITHHELD: "not stopped",

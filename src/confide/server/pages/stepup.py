@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from confide.access.models import Account
 from confide.server import connections, keeper, proving
@@ -27,12 +27,19 @@ def ask(request: HttpRequest, visitor: Visitor, *, wrong: bool = False) -> HttpR
         **prompt.context(request, request.user),
         "wrong": wrong,
         "target": request.path if posted else resolve_url("pages:prove"),
-        "next": "" if posted else request.POST.get("next", request.get_full_path()),
+        "next": "" if posted else request.POST.get("next") or _wanted(request),
         "connected": connections.listed(request.user),
         "back": _page(request),
     }
     template = "pages/parts/stepup.html" if asks_part(request) else "pages/stepup.html"
     return show(request, visitor, template, context)
+
+
+def _wanted(request: HttpRequest) -> str:
+    """Where to go once it is proved: where the person was, if the banner of a suspect session sent them."""
+    if request.path == resolve_url("pages:prove"):
+        return request.GET.get("next", "/")
+    return request.get_full_path()
 
 
 def _page(request: HttpRequest) -> str:
@@ -55,10 +62,12 @@ def take(request: HttpRequest) -> bool:
     return True
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @staff
-def prove(request: HttpRequest, visitor: Visitor) -> HttpResponse:  # noqa: ARG001 - `staff` has taken the factor
-    """Go on to the page that was asked for, now that ``staff`` has looked at the factor."""
+def prove(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    """Ask for a factor; once ``staff`` has looked at it, go on to the page that was asked for."""
+    if request.method == "GET":
+        return ask(request, visitor)
     wanted = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     return redirect(wanted if safe else resolve_url(settings.LOGIN_REDIRECT_URL))

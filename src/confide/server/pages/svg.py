@@ -150,6 +150,42 @@ def bar(part: float, words: str) -> SafeString:
     )
 
 
+def strip(title: str, start: date, today: date, ends: Sequence[tuple[date, int]]) -> SafeString:
+    """Days on one line: where it began, today, and each day on which so many run out."""
+    width, height, line, edge = 720, 84, 46, 40
+    last = max([today, start, *(day for day, _ in ends)])
+    days = max((last - start).days, 1)
+
+    def x(day: date) -> float:
+        return round(edge + (width - 2 * edge) * max(0, (day - start).days) / days, 1)
+
+    parts = [
+        format_html('<line class="rule" x1="{}" y1="{}" x2="{}" y2="{}"/>', edge, line, width - edge, line)
+    ]
+    parts.append(
+        format_html('<line class="strip-gone" x1="{}" y1="{}" x2="{}" y2="{}"/>', edge, line, x(today), line)
+    )
+    parts.append(format_html('<circle class="dot" cx="{}" cy="{}" r="4"/>', edge, line))
+    parts.append(_label(edge, line + 24, f"{start:%-d %b}"))
+    taken = [float(edge)]
+    for day, number in ends:
+        at = x(day)
+        kind = "strip-over" if day < today else "newest"
+        parts.append(
+            format_html('<circle class="{}" cx="{}" cy="{}" r="{}"/>', kind, at, line, min(5 + number, 10))
+        )
+        if all(abs(at - other) > 56 for other in taken):
+            parts.append(_label(at, line + 24, f"{day:%-d %b}"))
+            taken.append(at)
+    parts.append(
+        format_html('<line class="strip-today" x1="{0}" y1="{1}" x2="{0}" y2="{2}"/>', x(today), 22, line + 8)
+    )
+    parts.append(_label(min(max(x(today), 24), width - 24), 16, "today"))
+    many = ", ".join(f"{number} on {day:%-d %b %Y}" for day, number in ends)
+    words = f"From {start:%-d %b %Y}; today is {today:%-d %b %Y}; running out: {many}"
+    return _picture("strip", width, height, title, words, format_html_join("", "{}", ((p,) for p in parts)))
+
+
 def _label(x: float, y: float, text: str) -> SafeString:
     return format_html(
         '<text class="bound" x="{}" y="{}" text-anchor="middle">{}</text>', round(x, 1), round(y, 1), text

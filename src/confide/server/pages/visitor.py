@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
-from confide.access import budget
+from confide.access import budget, challenges
 from confide.access.budget import Usage
 from confide.access.decide import Actor, act_as_member
 from confide.access.glass import ALLOWING
@@ -63,6 +63,7 @@ class Visitor:
         practice: The practice's name.
         choices: How many memberships the person has to choose from.
         suspect: The login or its session is suspect, so that it sees little.
+        asked: It is suspect only until the person proves a second factor.
     """
 
     actor: Actor
@@ -70,6 +71,7 @@ class Visitor:
     practice: str
     choices: int
     suspect: bool = False
+    asked: bool = False
 
     @property
     def role(self) -> Role:
@@ -91,6 +93,11 @@ class Visitor:
     @property
     def reads_journal(self) -> bool:
         return self.form(Action.JOURNAL_READ, Element.NAME) is not Form.REFUSED
+
+    @property
+    def mails(self) -> bool:
+        """Whether letters about a breach are asked for and approved in this role."""
+        return self.form(Action.MAIL, Element.NAME, Purpose.HOPERAT) is Form.CLEAR
 
     @property
     def keeps(self) -> bool:
@@ -142,8 +149,10 @@ def visit(request: HttpRequest) -> Visitor | None:
     session = keeper.session_of(request)
     actor = act_as_member(row, f"session:{name}", request.META.get("REMOTE_ADDR", ""), session)
     purpose = _PURPOSES.get(actor.role, Purpose.HOPERAT)
-    suspect = request.user.suspect_at is not None or (session is not None and session.suspect_at is not None)
-    return Visitor(actor, purpose, row.practice.name, len(rows), suspect)
+    alone = session is not None and session.suspect_at is not None
+    suspect = alone or request.user.suspect_at is not None
+    asked = session is not None and alone and request.user.suspect_at is None and challenges.is_asked(session)
+    return Visitor(actor, purpose, row.practice.name, len(rows), suspect, asked)
 
 
 P = ParamSpec("P")

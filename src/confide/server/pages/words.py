@@ -22,6 +22,7 @@ _VERBS: Final[Mapping[str, str]] = {
     Action.WRITE: "wrote in it",
     Action.IMPORT: "brought it over from another system",
     Action.EXPORT: "sent it, or a part of it, away",
+    Action.MAIL: "wrote a letter to you about it",
     Action.JOURNAL_READ: "read who had opened it",
     DISCLOSE: "wrote down that something was told to somebody outside",
     GLASS: "broke the glass: opened it in an emergency",

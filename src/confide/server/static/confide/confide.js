@@ -118,4 +118,13 @@
     button.hidden = false;
     button.addEventListener("click", () => print());
   });
+  document.querySelectorAll("[data-copy]").forEach((button) => {
+    if (!navigator.clipboard) return;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const parts = document.getElementById(button.dataset.copy).children;
+      await navigator.clipboard.writeText([...parts].map((part) => part.textContent).join("\n\n"));
+      button.textContent = "Copied";
+    });
+  });
 })();

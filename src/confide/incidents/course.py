@@ -1,0 +1,91 @@
+"""The course of an incident: where it may stand, how it goes on, and what must be there before a step."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from confide.errors import Invalid
+
+if TYPE_CHECKING:
+    from confide.incidents.models import Incident
+
+
+class State(StrEnum):
+    """Where an incident stands."""
+
+    OPEN = "open"
+    CONTAINED = "contained"
+    ASSESSED = "assessed"
+    NOTIFYING = "notifying"
+    CLOSED = "closed"
+
+
+MOVES: Final[dict[State, tuple[State, ...]]] = {
+    State.OPEN: (State.CONTAINED,),
+    State.CONTAINED: (State.ASSESSED, State.OPEN),
+    State.ASSESSED: (State.NOTIFYING, State.CLOSED, State.OPEN),
+    State.NOTIFYING: (State.CLOSED, State.OPEN),
+    State.CLOSED: (State.OPEN,),
+}
+"""Where each may go: on, or back to open when more is found."""
+
+
+class Breadth(StrEnum):
+    """How far it reaches: one practice, or all that this host keeps (a vendor's incident)."""
+
+    PRACTICE = "practice"
+    HOST = "host"
+
+
+class Part(StrEnum):
+    """What somebody does in it."""
+
+    LEAD = "lead"
+    COUNSEL = "counsel"
+    FORENSICS = "forensics"
+    NOTICES = "notices"
+    OTHER = "other"
+
+
+class Act(StrEnum):
+    """What happened to an incident: its kind in the timeline, and the action of its entry in the journal."""
+
+    OPEN = "incident-open"
+    MOVE = "incident-state"
+    NOTE = "incident-note"
+    FINDING = "incident-finding"
+    FACTS = "incident-facts"
+    MEMBER = "incident-member"
+    TASK = "incident-task"
+    HOLD = "incident-hold"
+    EXHIBIT = "incident-evidence"
+    SCOPE = "incident-scope"
+    FREEZE = "incident-freeze"
+    MATCH = "incident-match"
+    ASSESS = "incident-assess"
+    REMEDY = "incident-remedy"
+    BUNDLE = "incident-export"
+    NOTICE = "incident-notice"
+
+
+def require_ready(incident: Incident, state: State) -> None:
+    """What must be there before a step.
+
+    Raises:
+        Invalid: It is not.
+    """
+    signed = incident.assessments.order_by("signed_at").last()
+    if state is State.ASSESSED and signed is None:
+        raise Invalid("an assessment is signed first (45 CFR 164.402(2))")
+    breach = signed is not None and signed.outcome == "breach"
+    if state is State.NOTIFYING:
+        if not breach:
+            raise Invalid("the signed assessment says that it is no breach of unsecured PHI")
+        if not incident.scopes.filter(frozen_at__isnull=False).exists():
+            raise Invalid("a scope is frozen first: notices go by what cannot change any more")
+    if state is State.CLOSED:
+        if incident.state == State.ASSESSED and breach:
+            raise Invalid("it was assessed as a breach: notices are owed before it is closed")
+        if incident.tasks.filter(done_at__isnull=True).exists():
+            raise Invalid("tasks are open")

@@ -1,0 +1,1 @@
+"""Notices of a breach: what they say, to whom they go, and the proof that they went."""

@@ -1,0 +1,1 @@
+"""Watches what the journal tells, and acts on what looks wrong."""
