@@ -56,6 +56,7 @@ def test_an_incident_is_led_on_its_page(day, privacy, desk):
     assert "1 record was reached" in said
     assert "Massachusetts" in said
     assert "Phone" in said
+    assert row.scopes.get().proof["wrong"] == []
     assert "The journal verified" in said
     assert "Letters to the individuals" in said
     act(act="freeze")
