@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,18 +122,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist shares the installation of its parent
         os.environ |= installation.lay(folder)
-    os.environ["CONFIDE_JOURNAL_FOLDER"] = str(
-        folder / "journal"
-    )  # but not the files of its database's journal
     import django
 
     django.setup()
+    _publish_alone(folder / "journal")
     _keep_databases_in_files(folder)
     _drop_databases_in_use()
     from tests import emptying, hashes
 
     emptying.take_over()
     hashes.hash_cheaply()
+
+
+def _publish_alone(folder: Path) -> None:
+    """Each process has its database, and so its tree; a worker's settings have been read by now."""
+    from django.conf import settings as django_settings
+
+    os.environ["CONFIDE_JOURNAL_FOLDER"] = str(folder)
+    django_settings.CONFIG = replace(django_settings.CONFIG, journal_folder=folder)
 
 
 def _keep_databases_in_files(folder: Path) -> None:
