@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -271,3 +272,54 @@ def test_a_login_that_slept_for_long():
     before = [entry(AT - timedelta(days=60), "a", WHOLE[0])]
     assert feed(watch, before, journal) == {}
     assert Code.DORMANT in feed(watch, openings(WHOLE[:6], relationship="appointment"), journal)
+
+
+@pytest.mark.parametrize("program", [True, False])
+def test_one_patient_with_an_appointment_on_each_page_hides_no_sweep(program):
+    whole, rows = sorted(WHOLE), []
+    kind, size = ("client", 20) if program else ("person", 5)
+    for page in range(26):
+        at = AT + timedelta(seconds=page)
+        rows += [
+            entry(at, "p", patient, actor_kind=kind, action="search", relationship="" if n else "appointment")
+            for n, patient in enumerate(whole[page * size : (page + 1) * size])
+        ]
+    found = feed(Watch(), rows)
+    assert Code.ENUMERATION in found
+    assert (Code.PAGING in found) is program
+    # A day's list, on which few are not explained, is no sweep.
+    day = [replace(each, relationship="" if n % 5 == 2 else "appointment") for n, each in enumerate(rows)]
+    assert not {Code.ENUMERATION, Code.PAGING} & feed(Watch(), day).keys()
+
+
+def test_a_clock_that_ran_ahead_for_a_moment_makes_nobody_suspect_afterwards():
+    watch, journal = Watch(), Journal()
+    weeks(watch, journal)
+    ahead = [replace(each, at=each.at + timedelta(days=365)) for each in openings(WHOLE[:1])]
+    watch.feed(journal.lines(ahead), ahead[0].at)
+    watch.open.clear()
+    dice, found = random.Random(4), []
+    for day in range(20):
+        begin = MONDAY + timedelta(days=day)
+        found += watch.feed(journal.lines(shift(dice, begin, "a", WHOLE, 25, 0.06)), begin)
+    assert found == []
+    assert len(watch.memories["person:a"].days) == 19
+
+
+def test_a_finding_from_a_clock_that_ran_ahead_silences_no_later_one():
+    watch, journal = Watch(Traits(honey=True)), Journal()
+    for ahead in (365, 0):
+        touch = [replace(each, at=each.at + timedelta(days=ahead)) for each in openings(WHOLE[:1])]
+        [finding] = [each for each in watch.feed(journal.lines(touch), AT) if each.code is Code.HONEY]
+    assert (finding.at, finding.signals) == (AT, 2)
+
+
+def test_an_answer_holds_for_its_practice_and_for_nothing_heavier():
+    watch, journal = Watch(Traits(honey=True)), Journal()
+    asked = feed(watch, openings(WHOLE[:1], relationship="appointment"), journal)[Code.HONEY]
+    watch.answer(asked, AT, explained=True)
+    assert Code.HONEY not in feed(watch, openings(WHOLE[1:2], relationship="appointment"), journal)
+    assert feed(watch, openings(WHOLE[2:3]), journal)[Code.HONEY].weight == 8
+    watch.open.clear()
+    elsewhere = openings(WHOLE[3:4], relationship="appointment", practice="oak")
+    assert feed(watch, elsewhere, journal)[Code.HONEY].practice == "oak"

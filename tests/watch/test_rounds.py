@@ -111,6 +111,36 @@ def test_a_storm_of_baits_stops_itself(elm):
     assert actions("degrade", "degrade-withheld").count("degrade-withheld") == 5
 
 
+def test_a_measure_is_told_even_where_no_finding_is_new_or_heavy(elm, nurse):
+    """What a storm withholds calls a person; so does what light findings add up to."""
+    from confide.access.entrances import Device, Session
+    from confide.access.models import Account
+    from confide.watch.models import Found, Notice
+    from confide.watch.policy import Policy, Ways
+
+    elm.system.watch._policy = lambda: Policy(ways=Ways(webhook="http://127.0.0.1:9/"))
+    elm.system.baits.add(elm.id, WHOLE[:2])
+    append(elm, openings(elm, nurse, WHOLE[:1], relationship="appointment"))
+    elm.system.watch.run(elm.clock())
+    assert not Notice.objects.exists()
+    append(elm, openings(elm, elm.member("clinician"), WHOLE[:1]))
+    append(elm, openings(elm, nurse, WHOLE[1:2]))
+    elm.system.watch.run(elm.clock())
+    assert sorted(row.body["withheld"] for row in Notice.objects.all()) == [False, True]
+    account = Account.objects.get(pk=elm.member("nurse").id)
+    begin(account, Device, Session)
+    row = {"practice": elm.id, "owner": f"person:{account.pk}", "evidence": [1], "since": NOW, "at": NOW}
+    for code, weight in (("hour", 1), ("device", 1)):
+        Found.objects.create(code=code, weight=weight, sentence="", signals=1, **row)
+    Notice.objects.all().delete()
+    append(elm, [
+        replace(each, actor=account.pk, role="nurse", relationship="appointment")
+        for each in openings(elm, nurse, WHOLE[:1])
+    ])  # fmt: skip
+    elm.system.watch.run(elm.clock())
+    assert [row.body["taken"] for row in Notice.objects.all()] == ["step-up"]
+
+
 def test_a_step_up_makes_suspect_until_a_factor_is_proved(elm, nurse):
     from confide.access import challenges, sessions
     from confide.access.containment import Standing

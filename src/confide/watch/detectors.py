@@ -306,8 +306,8 @@ def find_two_places(scene: Scene) -> Signal | None:
     """Two networks and devices take turns."""
     if not scene.memory.turns:
         return None
-    begin = scene.batch.at.timestamp() - 60 * _TWO["minutes"]
-    turns = sum(1 for each in scene.memory.turns if each >= begin)
+    now = scene.batch.at.timestamp()
+    turns = sum(1 for each in scene.memory.turns if abs(now - each) <= 60 * _TWO["minutes"])
     if scene.batch.program or turns < _TWO["turns"]:
         return None
     sentence = f"The login changed network and device {turns} times within {_TWO['minutes']} minutes."

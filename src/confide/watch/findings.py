@@ -113,7 +113,7 @@ class Finding:
             sentence=signal.sentence,
             evidence=trim(sorted({*self.evidence, *signal.evidence})),
             signals=self.signals + 1,
-            at=max(self.at, at),
+            at=at,
         )
 
 

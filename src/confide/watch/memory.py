@@ -104,7 +104,8 @@ class Memory(msgspec.Struct):
         orders: By name of the order.
         pages: Pages of a list in a row that go up; ``page`` is the place of the last.
         ids: Ids of entries that findings rest on, by the name of the detector.
-        excused: Until which day a finding of a code is not made, because somebody has explained it.
+        answers: What somebody has explained, by practice and code: until which day no finding of at most
+            that weight is made.
     """
 
     day: int = 0
@@ -127,7 +128,7 @@ class Memory(msgspec.Struct):
     pages: int = 0
     page: int = -1
     ids: dict[str, list[int]] = msgspec.field(default_factory=dict)
-    excused: dict[str, int] = msgspec.field(default_factory=dict)
+    answers: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
 
     def note(self, name: str, id_: int) -> None:
         """Remember an entry that a finding may rest on; of too many the newest."""
@@ -179,7 +180,8 @@ def take(memory: Memory, norm: Norm, batch: Batch, traits: Sequence[Trait]) -> N
         traits: Of each patient, in the order of the batch.
     """
     day = batch.at.toordinal()
-    if day > memory.day:
+    # Yesterday's last entries may come after today's first. What is older: a clock had run ahead.
+    if day > memory.day or day < memory.day - 1:
         _turn(memory, norm, day)
     memory.last = batch.at.timestamp()
     _take_place(memory, batch)
@@ -203,9 +205,10 @@ def _turn(memory: Memory, norm: Norm, day: int) -> None:
         if closed.opened:
             memory.days.append(closed)
             norm.learn(closed)
-        memory.slept = day - memory.day
+        memory.slept = max(day - memory.day, 0)
     memory.day = day
-    memory.days = [each for each in memory.days if each.day > day - KEPT_DAYS]
+    memory.days = [each for each in memory.days if day - KEPT_DAYS < each.day < day]
+    memory.answers = {key: each for key, each in memory.answers.items() if each[0] >= day}
     memory.opened, memory.bare, memory.own = Distinct(), Distinct(), Distinct()
     memory.heavy, memory.found = Distinct(), Distinct()
     for name in ("breadth", "elements", "bulk", "dormant"):
@@ -266,7 +269,8 @@ def _take_orders(memory: Memory, batch: Batch, traits: Sequence[Trait]) -> None:
         for seen, trait in zip(batch.seen, traits, strict=True)
         if is_bare(batch, seen.related, trait)
     ]
-    if len(bare) < len(batch.seen) or not bare:
+    # A few with appointments among a page of strangers hide it from nobody.
+    if not bare or len(bare) < min(_ENUMERATION["part"] * len(batch.seen), _ENUMERATION["page"]):
         return
     memory.note("enumeration", bare[0][0].id)
     ids = min(_place_of(seen.patient) for seen, _ in bare)

@@ -161,7 +161,8 @@ class Rounds:
         findings = [each for each in self._watch.open.values() if each.owner == finding.owner]
         done = containment.contain(self._journal, finding, findings, policy.automatic, now)
         incident = self._opener(row, now)
-        if finding.look and (new or done.rung):
+        # Light findings may add up to a measure: of that, and of one withheld, somebody is always told.
+        if done.rung or done.withheld or (finding.look and new):
             notices.put(policy.ways, finding, row.pk, done, now, incident)
 
 

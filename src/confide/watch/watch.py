@@ -68,11 +68,13 @@ class Watch:
         Args:
             finding: As `feed` returned it.
             now: Aware UTC.
-            explained: There was a reason; the detector says nothing of this login for 30 days.
+            explained: There was a reason; for 30 days the detector says of this login in this practice only
+                what weighs more.
         """
         self.open.pop((finding.practice, finding.owner, finding.code), None)
         if explained:
-            self.memories[finding.owner].excused[finding.code] = now.toordinal() + QUIET_DAYS
+            name = _answered(finding.practice, finding.code)
+            self.memories[finding.owner].answers[name] = now.toordinal() + QUIET_DAYS, finding.weight
 
     def rung(self, owner: str, now: datetime) -> Rung:
         """Say which rung of the ladder an owner's open findings have reached."""
@@ -87,15 +89,21 @@ class Watch:
             practice.pass_hour(each.at.hour, len(each.seen))
         keys = []
         for signal in detect(Scene(each, traits, memory, role, practice)):
-            if memory.excused.get(signal.code, 0) >= memory.day:
+            until, weight = memory.answers.get(_answered(each.practice, signal.code), (0, 0))
+            if until >= memory.day and signal.weight <= weight:
                 continue
             key = (each.practice, each.owner, signal.code)
             there = self.open.get(key)
             if there is None:
                 self.open[key] = begin(each.practice, each.owner, each.credential, signal, each.at)
-            elif signal.weight <= there.weight and each.at - there.at < _AGAIN:
+            elif signal.weight <= there.weight and abs(each.at - there.at) < _AGAIN:
                 continue  # told lately, and no worse
             else:
                 self.open[key] = there.grow(signal, each.credential, each.at)
             keys.append(key)
         return keys
+
+
+def _answered(practice: str, code: Code) -> str:
+    """Under which name an answer is remembered: one practice answers for no other."""
+    return f"{practice}:{code}"
