@@ -24,7 +24,7 @@ from confide.incidents import scopes
 from confide.incidents.course import Breadth
 from confide.incidents.forms import unpack
 from confide.incidents.models import Exposed, Incident, Match, Scope
-from confide.incidents.notices import chronicle, crates, mailings, reached, scoped, typeset
+from confide.incidents.notices import chronicle, crates, folders, mailings, reached, scoped, typeset
 from confide.incidents.notices.addressing import Why
 from confide.incidents.notices.hands import Hands, Here
 from confide.incidents.notices.mailings import Draft, Wanted, mandate_of
@@ -93,7 +93,7 @@ class Campaigns:
             raise Invalid("the mailings of all practices go on paper (each practice has its own consents)")
         scoped.require_frozen(scope)
         now = self._clock()
-        chosen = _choose(scope, wanted.round)
+        chosen = _choose(scope, wanted.round, now)
         drafts = []
         for practice in scopes.practices(scope):
             who = scoped.frozen(scope, practice, lambda practice=practice: chosen.people(practice))  # type: ignore[misc]
@@ -185,6 +185,7 @@ class Campaigns:
         place = Path(destination.folder)
         name = f"{found.ids[0]}.whole.json.age"
         wanted = [each.pk for each in rows if each.state != State.FINISHED]
+        finished = [each.pk for each in rows if each.state == State.FINISHED]
         if not wanted and (place / name).is_file():
             raise AccessDenied("the mailings are finished, so they are not written")
         one = rows[0]
@@ -199,6 +200,9 @@ class Campaigns:
             progress(found.done + done, found.people)
 
         with crates.locked(place):
+            folders.tidy(place)
+            for each in finished:  # of one of them the last step may have been cut off
+                folders.hand_over(place, each)
             self._sender.run_all(
                 account, _each(wanted), found.people, tell, hands or Here(self._sender.write)
             )
@@ -260,7 +264,7 @@ class _Choice:
                 yield patient, self.told.get(patient, elements), state
 
 
-def _choose(scope: Scope, round_: str) -> _Choice:
+def _choose(scope: Scope, round_: str, now: datetime) -> _Choice:
     """Choose one record for each person who has several: nobody twice, and nobody missed.
 
     Whoever has been reached by one of them is left out; a record by which a letter did not reach the person
@@ -274,7 +278,7 @@ def _choose(scope: Scope, round_: str) -> _Choice:
     practices = sorted({practice for group in persons.values() for practice, _ in group})
     reached_: set[str] = set()
     for practice in practices:
-        reached_ |= reached.already(scope.incident_id, practice, round_) & among
+        reached_ |= reached.already(scope.incident_id, practice, round_, now) & among
     missed = set(
         Unreached.objects.filter(mailing__incident=scope.incident_id, mailing__round=round_)
         .exclude(why=Why.DOUBTFUL)

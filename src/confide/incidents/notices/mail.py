@@ -25,7 +25,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from confide.errors import AccessDenied, Invalid, Unavailable
-from confide.incidents.notices import crates, letters, sending
+from confide.incidents.notices import crates, letters, mailings, sending
 from confide.incidents.notices.addressing import Why
 from confide.incidents.notices.letters import Reference
 from confide.incidents.notices.models import Batch, Mailing
@@ -142,16 +142,19 @@ class Mailer:
         self, run: Run, batch: Batch, server: Server, connection: BaseEmailBackend, progress: Progress
     ) -> None:
         made, missed = run.pieces(batch)
-        sending.note_missed(run.mailing, missed, self._clock())
         patients = [patient for patient, _ in unpack(bytes(batch.packed))]
         lost = dict(missed)
+        # Who is done stays done, also if the address was taken away since.
+        left = [(patient, lost[patient]) for patient in patients[batch.sent :] if patient in lost]
+        sending.note_missed(run.mailing, left, self._clock())
         pieces = iter(made)
         for place, patient in enumerate(patients):
             piece = None if patient in lost else next(pieces)
             if place < batch.sent:
                 continue
             if piece is not None:
-                Batch.objects.filter(pk=batch.pk).update(trying=place)
+                with mailings.under_way(run.mailing):
+                    Batch.objects.filter(pk=batch.pk).update(trying=place)
                 if not _hand_over(piece, server, connection):
                     sending.note_missed(run.mailing, [(patient, Why.REFUSED)], self._clock())
             Batch.objects.filter(pk=batch.pk).update(sent=place + 1, trying=None)

@@ -12,18 +12,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 import msgspec
+from django.db import transaction
 
 from confide.access.decide import Grant
 from confide.access.models import Destination
 from confide.errors import AccessDenied, Damaged, Invalid, Unknown
-from confide.incidents.notices import chronicle, letters, reached, templates, wording
+from confide.incidents.notices import chronicle, letters, reached, states, templates, wording
 from confide.incidents.notices import facts as telling
 from confide.incidents.notices.facts import Facts
 from confide.incidents.notices.letters import Templates
@@ -34,9 +36,6 @@ from confide.incidents.notices.templates import PERSONAL, Kind
 from confide.protect.elements import Element
 from confide.vault import mailings as vault
 from confide.vault.mandates import MAILED, PRINTED, Mandate, pack
-
-LIFETIME: Final = timedelta(days=30)
-"""How long an approval, or a request that nobody has approved yet, is good for."""
 
 _AT_ONCE: Final = 500
 _TEXTS: Final = 4
@@ -204,22 +203,22 @@ def draft(account: str, frozen: Frozen, wanted: Wanted, now: datetime) -> Draft:
         requested_by=account,
         requested_at=now,
     )
-    sheets, states, shown = _sheets(frozen, wanted, size)
+    sheets, living, shown = _sheets(frozen, wanted, size, now)
     made.people = sum(count for _, count in sheets)
     made.sheets = b"".join(hashlib.sha256(packed).digest() for packed, _ in sheets)
     made.digest = mandate_of(made).digest
-    return Draft(made, sheets, states, shown)
+    return Draft(made, sheets, living, shown)
 
 
 def require_plain(wanted: Wanted, drafts: Iterable[Draft]) -> None:
     """Refuse letters that are too hard to read, or say what a state forbids."""
-    states: set[str] = set()
+    living: set[str] = set()
     shown: set[frozenset[Element]] = set()
     for each in drafts:
-        states |= each.states
+        living |= each.states
         shown |= each.shown
     sets = islice(sorted(shown, key=sorted), _SETS)
-    letters.require_plain(wanted.templates, wanted.facts, states, sets)
+    letters.require_plain(wanted.templates, wanted.facts, living, sets)
 
 
 def keep(drafts: Sequence[Draft]) -> None:
@@ -236,12 +235,12 @@ def keep(drafts: Sequence[Draft]) -> None:
 
 
 def _sheets(
-    frozen: Frozen, wanted: Wanted, size: int
+    frozen: Frozen, wanted: Wanted, size: int, now: datetime
 ) -> tuple[list[tuple[bytes, int]], set[str], set[frozenset[Element]]]:
     """Pack whom it holds; say in which states they live, and which sets of elements there are."""
-    written = reached.already(frozen.incident, frozen.practice, wanted.round)
+    written = reached.already(frozen.incident, frozen.practice, wanted.round, now)
     willing = reached.agreed(frozen.practice) if wanted.channel is Channel.EMAIL else None
-    states: set[str] = set()
+    living: set[str] = set()
     shown: set[frozenset[Element]] = set()
 
     def chosen() -> Iterator[tuple[str, frozenset[Element]]]:
@@ -250,7 +249,7 @@ def _sheets(
                 continue
             if wanted.round is Round.FEDERAL and not wording.rule(state).closed & {"description"}:
                 continue
-            states.add(state)
+            living.add(state)
             shown.add(elements)
             yield patient, elements
 
@@ -258,16 +257,26 @@ def _sheets(
     sheets = []
     while some := list(islice(source, size)):
         sheets.append((pack(some), len(some)))
-    return sheets, states, shown
+    return sheets, living, shown
 
 
 def state(mailing: Mailing, now: datetime) -> State:
     """How far a mailing is at *now*."""
-    stored = State(mailing.state)
-    since = mailing.approved_at or mailing.requested_at
-    if stored in {State.REQUESTED, State.APPROVED} and now >= since + LIFETIME:
-        return State.LAPSED
-    return stored
+    return states.at(mailing.state, mailing.approved_at or mailing.requested_at, now)
+
+
+@contextmanager
+def under_way(mailing: Mailing) -> Iterator[None]:
+    """One transaction in which a mailing is under way: it is taken back before, or after.
+
+    Raises:
+        AccessDenied: It was taken back.
+    """
+    with transaction.atomic():
+        rows = Mailing.objects.select_for_update().filter(pk=mailing.pk, state=State.RUNNING)
+        if not rows.values_list("pk", flat=True).first():
+            raise AccessDenied("the mailing was withdrawn")
+        yield
 
 
 def mandate_of(mailing: Mailing) -> Mandate:

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from confide.errors import Invalid, Unknown
-from confide.incidents.notices import letters
+from confide.incidents.notices import letters, states
 from confide.incidents.notices.addressing import Why
 from confide.incidents.notices.models import Agreed, Batch, Mailing, Unreached
-from confide.incidents.notices.states import State
+from confide.incidents.notices.states import Channel, State
 from confide.protect.elements import Element
 from confide.records.rows import known_patients
 from confide.vault.mandates import unpack
@@ -23,22 +23,26 @@ MANY: Final = 10
 """So many persons without a good address need substitute notice on a home page or in print."""
 
 
-def already(incident: str, practice: str, round_: str) -> frozenset[str]:
-    """Return who has a letter of this incident and round, or gets one, and was not missed."""
-    listed = Mailing.objects.filter(incident=incident, practice=practice, round=round_).exclude(
-        state=State.WITHDRAWN
-    )
+def already(incident: str, practice: str, round_: str, now: datetime) -> frozenset[str]:
+    """Return who has a letter of this incident and round, or gets one, and was not missed by it.
+
+    A mailing that lapsed goes to nobody. Of one that was taken back, e-mails that were sent stay sent, and
+    one of which nobody knows may be; its files were never handed over.
+    """
     found: set[str] = set()
-    for batch in Batch.objects.filter(mailing__in=listed).only("packed").iterator(chunk_size=100):
-        found.update(patient for patient, _ in unpack(bytes(batch.packed)))
-    # What was written before a mailing was taken back stays out.
-    taken = Mailing.objects.filter(incident=incident, practice=practice, round=round_, state=State.WITHDRAWN)
-    for batch in Batch.objects.filter(mailing__in=taken, done_at__isnull=False).only("packed").iterator():
-        found.update(patient for patient, _ in unpack(bytes(batch.packed)))
-    missed = Unreached.objects.filter(
-        mailing__incident=incident, mailing__practice=practice, mailing__round=round_
-    ).exclude(why=Why.DOUBTFUL)
-    return frozenset(found.difference(missed.values_list("patient", flat=True)))
+    for mailing in Mailing.objects.filter(incident=incident, practice=practice, round=round_):
+        stands = states.at(mailing.state, mailing.approved_at or mailing.requested_at, now)
+        back = stands is State.WITHDRAWN
+        if stands is State.LAPSED or (back and mailing.channel != Channel.EMAIL):
+            continue
+        missed = Unreached.objects.filter(mailing=mailing).exclude(why=Why.DOUBTFUL)
+        lost = set(missed.values_list("patient", flat=True))
+        rows = mailing.batches.only("packed", "sent", "trying", "people")
+        for batch in rows.iterator(chunk_size=100):
+            people = [patient for patient, _ in unpack(bytes(batch.packed))]
+            tried = batch.sent if batch.trying is None else batch.trying + 1
+            found.update(each for each in people[: tried if back else None] if each not in lost)
+    return frozenset(found)
 
 
 def agreed(practice: str) -> frozenset[str]:

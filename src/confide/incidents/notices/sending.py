@@ -4,7 +4,8 @@ A batch's entries are committed before a seal is opened. Then its file is made i
 print house in memory, written under another name, made durable, and gets its name; only then is the batch
 done. A process that was killed leaves whole encrypted files, and at most one batch that is opened and not
 done: that one is made again, under the entries that it has, and takes the place of what may be there. Nothing
-is on a disk in clear.
+is on a disk in clear. The folder has its name when all of it is written: before that nothing of it is out,
+and what a mailing that was taken back has left is removed by the next one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from confide.audit.openings import read_ids, write_ids
 from confide.errors import AccessDenied, Misconfigured
-from confide.incidents.notices import addressing, chronicle, crates, letters, mailings, typeset
+from confide.incidents.notices import addressing, chronicle, crates, folders, letters, mailings, typeset
 from confide.incidents.notices.addressing import Addressee, Why
 from confide.incidents.notices.facts import Facts
 from confide.incidents.notices.hands import Done, Hands, Here, Job
@@ -194,7 +195,9 @@ class Sender:
             raise AccessDenied("the mailing goes by e-mail")
         place = Path(mailing.destination.folder)
         with crates.locked(place):
-            self.run_all(account, [mailing], mailing.people, progress, hands or Here(self.write))
+            folders.tidy(place)
+            if mailing.state != State.FINISHED or not folders.hand_over(place, mailing.pk):
+                self.run_all(account, [mailing], mailing.people, progress, hands or Here(self.write))
         return place / mailing.pk
 
     def run_all(
@@ -250,14 +253,20 @@ class Sender:
             if sealed is not None:
                 with crates.writing():
                     crates.place(folder, name, sealed.content)
-            note_missed(run.mailing, missed, self._clock())
-            Batch.objects.filter(pk=batch.pk, done_at__isnull=True).update(
-                file=name,
-                sha256=sealed.sha256 if sealed else "",
-                size=len(sealed.content) if sealed else 0,
-                letters=len(made),
-                done_at=self._clock(),
-            )
+            try:
+                with mailings.under_way(run.mailing):
+                    note_missed(run.mailing, missed, self._clock())
+                    Batch.objects.filter(pk=batch.pk, done_at__isnull=True).update(
+                        file=name,
+                        sha256=sealed.sha256 if sealed else "",
+                        size=len(sealed.content) if sealed else 0,
+                        letters=len(made),
+                        done_at=self._clock(),
+                    )
+            except AccessDenied:
+                if name:
+                    (folder / name).unlink(missing_ok=True)
+                raise
         return Done(job.mailing, job.number, batch.people)
 
     def _open(self, account: str, mailing: Mailing) -> _Open:
@@ -277,15 +286,12 @@ class Sender:
 
     def _close(self, mine: _Open) -> None:
         """Write the manifest, record that all of it went, and give the folder its name."""
-        run, mailing = mine.run, mine.run.mailing
-        part, place = _part(mailing), _part(mailing).parent
+        run = mine.run
         manifest = self._manifest(run)
         with crates.writing():
-            crates.place(part, MANIFEST, typeset.seal(manifest, _recipient(run)).content)
+            crates.place(_part(run.mailing), MANIFEST, typeset.seal(manifest, _recipient(run)).content)
         self.end(run, manifest)
-        with crates.writing():
-            part.rename(place / mailing.pk)
-            crates.sync(place)
+        folders.hand_over(_part(run.mailing).parent, run.mailing.pk)
 
     def begin(self, account: str, mailing: Mailing) -> Run:
         """Check a mailing and mark it as under way."""
@@ -351,7 +357,7 @@ def _part(mailing: Mailing) -> Path:
     """Return the folder of a mailing that is not finished."""
     if mailing.destination is None:
         raise AccessDenied("the mailing goes by e-mail")
-    return Path(mailing.destination.folder) / f".{mailing.pk}.part"
+    return folders.part(Path(mailing.destination.folder), mailing.pk)
 
 
 def _recipient(run: Run) -> str:

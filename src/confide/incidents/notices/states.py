@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+LIFETIME: Final = timedelta(days=30)
+"""How long an approval, or a request that nobody has approved yet, is good for."""
 
 
 class Channel(StrEnum):
@@ -29,3 +34,15 @@ class State(StrEnum):
     FINISHED = "finished"
     WITHDRAWN = "withdrawn"
     LAPSED = "lapsed"
+
+
+def at(stored: str, since: datetime, now: datetime) -> State:
+    """How far a mailing is at *now*.
+
+    Args:
+        stored: As its row says.
+        since: When it was approved, or else asked for.
+        now: Aware UTC.
+    """
+    state = State(stored)
+    return State.LAPSED if state in {State.REQUESTED, State.APPROVED} and now >= since + LIFETIME else state

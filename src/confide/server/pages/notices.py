@@ -203,7 +203,8 @@ def _story(visitor: Visitor, row: Incident) -> dict[str, Any]:
     counted = scopes.latest(row)
     missed = reached.unreachable(row.pk, practice)
     there, given, used = offers.counts(practice, row.pk)
-    first = [each for each in standing if each.round == Round.NOTICE and each.state is not State.WITHDRAWN]
+    gone = {State.WITHDRAWN, State.LAPSED}
+    first = [each for each in standing if each.round == Round.NOTICE and each.state not in gone]
     states = [] if counted is None else sorted(state for state in counted.states if state)
     places = Destination.objects.filter(practice_id=practice, use="mailing", retired_at__isnull=True)
     return {
