@@ -24,6 +24,7 @@ from confide.protect.uses import Kind
 
 _PROCESS: Final = secrets.token_hex(8)
 _AT_ONCE: Final = 900
+_LAST: Final = 2**63 - 1
 _SHOWING: Final = (Action.READ.value, Action.SEARCH.value, Action.REVEAL.value)
 
 # Which entries allow an opening. A refusal does not, nor does an entry that names no element.
@@ -84,6 +85,8 @@ def reconcile(report: Callable[[str, str], None]) -> list[str]:
         where = f"key use {row.id} of process {row.process}"
         try:
             kind, ids = Kind(row.kind), list(read_ids(row.entries))
+            if row.seals < 0 or write_ids(ids) != row.entries or max(ids, default=0) > _LAST:
+                raise ValueError
         except ValueError:
             report(where, "it is not as it was written")
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -34,7 +35,7 @@ class Placed:
         id: The entry's.
         of_patient: As in ``models.Leaf``.
         of_credential: As in ``models.Leaf``.
-        line: The entry; None if it is not there, or cannot be read as one.
+        line: The entry; None if it is not there, stands twice, or cannot be read as one.
     """
 
     position: int
@@ -157,9 +158,10 @@ def _rows(ids: list[Any]) -> Iterator[Any]:
         chosen = JournalEntry.objects.filter(pk__in=ids).values_list("pk", "leaf", *COLUMNS, named=True)
         yield from chosen.iterator(AT_ONCE)
         return
-    found = runs.read(connection, ("id", *_NAMED), ids) if ids else {}
+    rows = runs.rows(connection, ("id", *_NAMED), ids) if ids else []
+    found, times = {row[0]: row for row in rows}, Counter(row[0] for row in rows)
     for id_ in ids:
-        if id_ in found:
+        if times[id_] == 1:  # of two with one id, nobody can say which was sealed
             yield SimpleNamespace(pk=id_, **_read(found[id_]))
 
 

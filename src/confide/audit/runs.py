@@ -50,11 +50,22 @@ def read(
         which: A further condition on columns of ``e``, which begins with AND.
         parameters: Its parameters.
     """
+    return {row[0]: row for row in rows(connection, columns, ids, which, parameters)}
+
+
+def rows(
+    connection: BaseDatabaseWrapper,
+    columns: Sequence[str],
+    ids: Iterable[int],
+    which: str = "",
+    parameters: Sequence[Any] = (),
+) -> list[tuple[Any, ...]]:
+    """Return the same as a list: across months, nothing keeps two rows from having one id."""
     named = ", ".join(f"e.{name}" for name in columns)
     text = (
         f"SELECT e.* FROM unnest(%s::bigint[], %s::bigint[]) r (low, high)"  # noqa: S608 - names of columns
         f" CROSS JOIN LATERAL (SELECT {named} FROM audit_journalentry e"
         f" WHERE e.id >= r.low AND e.id <= r.high {which} OFFSET 0) e"
     )
-    [rows] = ask(connection, [(text, [*runs(ids), *parameters])], [(_PLAN, ["force_generic_plan"])], [_AUTO])
-    return {row[0]: row for row in rows}
+    [found] = ask(connection, [(text, [*runs(ids), *parameters])], [(_PLAN, ["force_generic_plan"])], [_AUTO])
+    return found

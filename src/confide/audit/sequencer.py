@@ -23,7 +23,7 @@ from confide.audit.models import Checkpoint, JournalEntry
 from confide.audit.notes import Head, Note, PublicKey, SigningKey
 from confide.audit.tiles import Tiles
 from confide.cipher.tree import Frontier
-from confide.errors import JournalUnavailable
+from confide.errors import Damaged, JournalUnavailable
 
 AT_ONCE: Final = 20_000
 """Entries that one round takes at most: on SQLite nobody else writes in the meantime."""
@@ -51,6 +51,11 @@ _AS_ONE: Final = (
     "SELECT json_group_array(json_array(id, hex(leaf), practice, patient, credential))"  # noqa: S608 - fixed
     f" FROM (SELECT e.id, e.leaf, e.practice, e.patient, e.credential{_WAITING} ORDER BY e.id LIMIT %s)"
 )
+# The highest id that was given so far. One that somebody has chosen himself may be higher.
+_GIVEN: Final = {
+    "sqlite": "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit_journalentry'), 0)",
+    "postgresql": "SELECT last_value FROM audit_journalentry_id_seq",
+}
 # Who is writing entries, or may be: a transaction takes this lock on the table before it takes an id.
 _WRITERS: Final = (
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation'"
@@ -184,12 +189,14 @@ class Sequencer:
         """Count what has no place yet.
 
         Raises:
+            Damaged: What is written from now on would never be sealed.
             JournalUnavailable: The database does not answer.
         """
         try:
             with _connection().cursor() as cursor:
                 newest = _newest(cursor)
                 floor = newest.floor
+                _require_above(cursor, cursor.db.vendor, floor)
                 missing = _MISSING[cursor.db.vendor]
                 cursor.execute(f"SELECT count(*){missing}", [floor, floor])
                 (count,) = cursor.fetchone()
@@ -207,6 +214,7 @@ class Sequencer:
             with connection.cursor() as cursor:
                 settled = self._settle(connection, cursor)
                 floor = self._lowest(_newest(cursor))
+                _require_above(cursor, connection.vendor, floor)
                 missing = _MISSING[connection.vendor]
                 cursor.execute(f"SELECT e.id{missing} ORDER BY e.id LIMIT 1", [floor, floor])
                 if cursor.fetchone() is None:
@@ -276,7 +284,7 @@ class Sequencer:
         if known is not None and known.writers & _writers(cursor):
             return 0
         cursor.execute("SELECT coalesce(max(id), 0) FROM audit_journalentry")
-        (top,) = cursor.fetchone()
+        top = min(cursor.fetchone()[0], _given(cursor, connection.vendor))
         self._unsettled = _Unsettled(top, _writers(cursor))  # looked at after the ids
         return 0 if known is None else known.top
 
@@ -296,6 +304,20 @@ def _newest(cursor: Any) -> _Tree:
     if row is None:
         return _Tree(Frontier(), Frontier().root(), 0)
     return _Tree(Frontier.parse(row[0], bytes(row[2])), bytes(row[1]), row[3])
+
+
+def _given(cursor: Any, vendor: str) -> int:
+    cursor.execute(_GIVEN[vendor])
+    return int(cursor.fetchone()[0])
+
+
+def _require_above(cursor: Any, vendor: str, floor: int) -> None:
+    """Require that whatever is written from now on has an id above the floor: else nobody would seal it."""
+    if _given(cursor, vendor) < floor:
+        raise Damaged(
+            "the database gives ids to entries that lie below the checkpoint's floor, so they would never be"
+            " sealed: the floor, or the counter of ids, was changed (see docs/operations.md)"
+        )
 
 
 def _some(cursor: Any, vendor: str, floor: int) -> list[tuple[Any, ...]]:

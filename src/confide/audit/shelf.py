@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from confide.audit.tiles import HEIGHT, WIDTH, Tiles
 from confide.cipher.tree import HASH_BYTES, hash_pairs
-from confide.errors import ConfideError, Damaged
+from confide.errors import ConfideError
 
 
 class Shelf:
@@ -67,8 +67,9 @@ class Shelf:
                 for width in {len(held), *widths}
                 if width <= len(held)
             ]
-        except (OSError, Damaged) as problem:
-            self._report(str(name), str(problem) if isinstance(problem, Damaged) else "it cannot be read")
+        except (OSError, ConfideError) as problem:
+            told = str(problem) if isinstance(problem, ConfideError) else "it cannot be read"
+            self._report(str(name), told)
             return False
         for width, data in read:
             for i, hash_ in enumerate(held[:width]):

@@ -15,7 +15,7 @@ from typing import Final
 from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q
 
-from confide.audit import extract, openings
+from confide.audit import extract, forms, openings
 from confide.audit.cosignatures import silent
 from confide.audit.models import Checkpoint, Cosignature, JournalEntry, Leaf, Tally
 from confide.audit.notes import Head, PublicKey, Signature, open_note, parse_note
@@ -89,6 +89,10 @@ def verify(
         newest = Checkpoint.objects.order_by("-size").first()
         verdict = Verdict(size=0 if newest is None else newest.size)
         walk = Walk(verdict, extract.begin(since), tiles, kept, log)
+        timeless = forms.find_timeless()
+        if timeless is not None:  # and so nothing can be read together with it
+            verdict.add(f"entry with id {timeless}", "changed: its moment is none")
+            return verdict
         walk.run(tell)
         for head in kept:
             if head.size > verdict.size:
@@ -97,6 +101,9 @@ def verify(
                     f"entry {verdict.size}", f"cut off: {missing} entries more were cosigned elsewhere"
                 )
                 break
+        strange = forms.find_strange(verdict.start)
+        if strange is not None:
+            verdict.add(f"entry with id {strange}", "stored in another writing: no report finds it")
         _check_cosignatures(verdict, witnesses, now)
         _check_waiting(verdict, now, patience)
         verdict.notes += openings.reconcile(verdict.add)

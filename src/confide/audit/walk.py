@@ -127,7 +127,7 @@ class Walk:
         if placed.position != position:
             return "removed, or moved: the next one is another"
         if placed.line is None:
-            return "the entry is not there, or cannot be read"
+            return "the entry is not there, stands twice, or cannot be read"
         if not placed.sound:
             return "its text is not what was hashed when it was written"
         entry = placed.line.entry

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from confide.cli import show
 from confide.cli.finding import Finding, note, ok, wrong
-from confide.errors import ConfideError
+from confide.errors import ConfideError, Damaged
 
 if TYPE_CHECKING:
     from confide.server.config import Config
@@ -22,7 +22,11 @@ def sealed(config: Config) -> Iterator[Finding]:
     from confide.audit.tiles import Tiles
 
     tiles = Tiles(config.journal)
-    waiting = Sequencer.waiting()
+    try:
+        waiting = Sequencer.waiting()
+    except Damaged as problem:
+        yield wrong("journal", str(problem))
+        return
     late = waiting.since is not None and datetime.now(UTC) - waiting.since > LATE
     if late:
         text = (
