@@ -430,3 +430,39 @@ def test_orders_of_colleagues_explain_at_the_practice_where_they_were_written(el
     asked = [(elm.id, patient) for patient in WHOLE[:4]]
     told = stream.written_about(asked, ORDERS, NOW - timedelta(days=30))
     assert told == {(elm.id, WHOLE[0]): {"colleague"}}
+
+
+@pytest.mark.parametrize("lost", ["record", "key", "baits", "days"])
+def test_what_is_damaged_at_one_practice_blinds_no_other(elm, nurse, lost):
+    """It is told, and of its patients less is known."""
+    from confide.access.ties import Relationship
+    from confide.errors import Damaged
+    from confide.records.models import Resource
+    from confide.vault.models import DataKey
+    from confide.watch.models import Bait, Found
+
+    staff(elm)
+    patient = elm.named("Anna", "Zwiebel")
+    other = elm.system.found_practice("Branch")
+    for each in (elm.id, other.pk):
+        elm.system.baits.add(each, WHOLE[:1])
+    if lost == "record":
+        Resource.objects.filter(pk=patient).update(body=b"{}")
+    elif lost == "days":
+        elm.book(patient)
+        Relationship.objects.update(patient=WHOLE[0], days=b"x" * 40)
+    elif lost == "key":
+        DataKey.objects.filter(subject=patient).delete()
+    else:
+        key = Bait.objects.get(pk=elm.id)
+        Bait.objects.filter(pk=elm.id).update(sealed=bytes(key.sealed)[:-1] + b"x", version=2)
+    elm.system.indexes._made.clear()
+    elm.system.baits._known.clear()
+    elm.system.vault.lock(elm.id)
+    touch = openings(elm, nurse, WHOLE[:1])
+    append(elm, [*touch, *(replace(each, practice=other.pk, actor="program") for each in touch)])
+    with pytest.raises(Damaged, match="less is known"):
+        elm.system.watch.run(elm.clock())
+    seen = set(Found.objects.filter(code="honey").values_list("practice", flat=True))
+    assert seen == ({other.pk} if lost == "baits" else {elm.id, other.pk})
+    assert elm.system.watch.run(elm.clock()) == []

@@ -9,6 +9,7 @@ import msgspec
 from django.db import connections, router
 
 from confide.access.statements import among, ask
+from confide.errors import ConfideError, SealBroken
 from confide.vault.keepsakes import Keepsakes
 from confide.watch.models import Bait
 
@@ -42,14 +43,28 @@ class Baits:
         """
         return frozenset(self._list(practice))
 
-    def of_each(self, practices: Collection[str]) -> dict[str, frozenset[str]]:
-        """Return the same for some practices at once."""
+    def of_each(
+        self, practices: Collection[str], broken: list[ConfideError] | None = None
+    ) -> dict[str, frozenset[str]]:
+        """Return the same for some practices at once.
+
+        Args:
+            practices: Their ids.
+            broken: Takes what is the matter with lists that do not open, instead of an error.
+        """
         there = dict.fromkeys(practices, frozenset[str]())
         connection = connections[router.db_for_read(Bait)]
         condition, asked = among(connection, "practice", practices)
         query = f"SELECT practice, version FROM watch_bait WHERE {condition}"  # noqa: S608 - a name of ours
         [rows] = ask(connection, [(query, [asked])])
-        return there | {practice: frozenset(self._open(practice, version)) for practice, version in rows}
+        for practice, version in rows:
+            try:
+                there[practice] = frozenset(self._open(practice, version))
+            except SealBroken as problem:
+                if broken is None:
+                    raise
+                broken.append(problem)
+        return there
 
     def among(self, practices: Sequence[str] = ()) -> frozenset[str]:
         """Return the synthetic patients of some practices; of all of the host where none is named."""

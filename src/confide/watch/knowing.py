@@ -21,6 +21,7 @@ from confide.access.relationships import MOST_ROWS, RULES, Row, Sealed
 from confide.access.roles import Role
 from confide.access.statements import among, ask
 from confide.audit import stream
+from confide.errors import ConfideError, Damaged, KeyUnavailable
 from confide.vault.index import IdentityIndex, Kin
 from confide.watch import thresholds
 from confide.watch.baits import Baits
@@ -62,23 +63,35 @@ class Known:
         self._baited: Mapping[str, frozenset[str]] = {}
         self._explained: set[tuple[str, str, str, str]] = set()
 
-    def prepare(self, batches: Sequence[Batch], now: datetime) -> None:
+    def prepare(self, batches: Sequence[Batch], now: datetime) -> str:
         """Ask for all of them at once: an answer for each login costs no query of its own.
 
-        The identity indexes read on; what they open is journalled in transactions of their own.
+        The identity indexes read on; what they open is journalled in transactions of their own. One record
+        that does not open would else blind the watch at every practice.
+
+        Returns:
+            What is damaged, or has lost its key; of that practice less is known.
+
+        Raises:
+            KeyUnavailable, JournalUnavailable: It is known later; nothing is looked at meanwhile.
         """
         practices = {each.practice for each in batches}
         # Held until they are asked: another practice's might take their room meanwhile.
         self._near = {practice: self._indexes(practice) for practice in practices}
+        broken: list[ConfideError] = []
+        self._baited = self._baits.of_each(practices, broken)
         for practice, change in self._changes(practices).items():
-            self._near[practice].catch_up(change)
-        self._baited = self._baits.of_each(practices)
+            try:
+                self._near[practice].catch_up(change)
+            except (Damaged, KeyUnavailable) as problem:
+                broken.append(problem)
         missing = {each.owner for each in batches if not each.program} - self._names.keys()
         if len(self._names) + len(missing) > _NAMES:
             self._names.clear()
             missing = {each.owner for each in batches if not each.program}
         self._names |= dict.fromkeys(missing, "") | _names_of(missing)
-        self._explained = set(self._explain(batches, now))
+        self._explained = set(self._explain(batches, now, broken))
+        return f"of a practice's patients less is known: {broken[0]}" if broken else ""
 
     def about(self, batch: Batch, now: datetime) -> Sequence[Trait]:
         """Say what is known of each patient of a batch that it was prepared for, in its order."""
@@ -96,7 +109,9 @@ class Known:
             traits.append(Trait(orders, patient in baits, index.is_marked(patient), kin, explained))
         return traits
 
-    def _explain(self, batches: Sequence[Batch], now: datetime) -> Iterator[tuple[str, str, str, str]]:
+    def _explain(
+        self, batches: Sequence[Batch], now: datetime, broken: list[ConfideError]
+    ) -> Iterator[tuple[str, str, str, str]]:
         """Find who is explained by what the journal does not name: practice, owner, role and patient."""
         asked = {
             (each.practice, each.owner, each.role, seen.patient)
@@ -111,10 +126,13 @@ class Known:
         ties = find_relationships(patients, now)
         for practice, owner, role, patient in asked:
             of = practice, patient
-            if (of in ordered and ordered[of] - {owner.partition(":")[2]}) or (
-                of in ties and self._related(practice, owner, role, ties[of], now)
-            ):
-                yield practice, owner, role, patient
+            try:
+                if (of in ordered and ordered[of] - {owner.partition(":")[2]}) or (
+                    of in ties and self._related(practice, owner, role, ties[of], now)
+                ):
+                    yield practice, owner, role, patient
+            except Damaged as problem:  # what does not open explains nothing
+                broken.append(problem)
 
     def _related(self, practice: str, owner: str, role: str, rows: Sequence[Row], now: datetime) -> bool:
         """Tell whether a relationship that somebody else made counts for the role."""

@@ -17,7 +17,7 @@ from django.db import DatabaseError, router, transaction
 from confide.audit import stream
 from confide.audit.findings import entry_of_finding
 from confide.audit.journal import Journal
-from confide.errors import Unavailable
+from confide.errors import Damaged, Unavailable
 from confide.vault.keepsakes import Keepsakes
 from confide.watch import containment, notices, shelf
 from confide.watch.events import Batch, batch
@@ -102,11 +102,13 @@ class Rounds:
         Raises:
             Unavailable: The rows cannot be read or written; the round is done again later.
             KeyUnavailable, SealBroken: What is remembered cannot be opened.
+            Damaged: Less is known of a practice's patients; all has been looked at as far as it is known.
         """
         found: list[Finding] = []
+        damaged = ""
         with self._lock:
             while (part := self._next()) is not None:
-                self._traits.prepare(part.batches, now)
+                damaged = self._traits.prepare(part.batches, now) or damaged
                 try:
                     with transaction.atomic(using=router.db_for_write(Cursor), durable=True):
                         done = self._round(part, now) if take_turn(wait=False) else None
@@ -120,6 +122,8 @@ class Rounds:
                 found += done
                 if not part.more:
                     break
+        if damaged:
+            raise Damaged(damaged)
         return found
 
     @staticmethod

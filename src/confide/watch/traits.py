@@ -34,8 +34,12 @@ class Trait:
 class Traits(Protocol):
     """Tells of patients; ``wiring`` gives one that asks the vault and the rows."""
 
-    def prepare(self, batches: Sequence[Batch], now: datetime) -> None:
-        """Get ready to answer about *batches*, all at once; outside of any transaction."""
+    def prepare(self, batches: Sequence[Batch], now: datetime) -> str:
+        """Get ready to answer about *batches*, all at once; outside of any transaction.
+
+        Returns:
+            What is damaged, so that less is known of a practice's patients; empty where nothing is.
+        """
 
     def about(self, batch: Batch, now: datetime) -> Sequence[Trait]:
         """Say what is known of each patient of a batch, in its order."""
@@ -58,8 +62,10 @@ class Bare:
         self._honey = honey
         self._orders = orders or {}
 
-    def prepare(self, batches: Sequence[Batch], now: datetime) -> None:
+    def prepare(self, batches: Sequence[Batch], now: datetime) -> str:
         """Be ready always."""
+        del batches, now
+        return ""
 
     def about(self, batch: Batch, now: datetime) -> Sequence[Trait]:
         """Answer from memory."""
