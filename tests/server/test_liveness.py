@@ -78,3 +78,11 @@ def test_one_that_was_made_anew_is_asked_itself() -> None:
     run("SELECT 'anew'")
     begin_request()
     assert last_heard() == "SELECT 1"
+
+
+def test_one_that_was_closed_on_the_way_is_made_anew() -> None:
+    begin_request()
+    raw: Any = connection.connection
+    raw.close()  # as where the answers of an exchange were not those that were asked for
+    begin_request()
+    assert run("SELECT 'goes on'") == [("goes on",)]

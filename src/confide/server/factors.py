@@ -13,14 +13,14 @@ from allauth.account.internal.flows.login import get_authentication_records, rec
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.webauthn.internal import auth as webauthn
-from django.core.exceptions import ValidationError
-from django.db import router, transaction
+from django.db import DatabaseError, DataError, router, transaction
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from fido2.webauthn import AuthenticationResponse
 
 from confide.access.factors import Factor, hash_code, make_codes, tidy
 from confide.access.models import Account
+from confide.errors import ConfideError
 from confide.server.apps import system
 
 STEP: Final = 30
@@ -31,8 +31,6 @@ DRIFT: Final = 1
 
 _LONGEST: Final = 20_000
 _KINDS: Final = {Authenticator.Type.WEBAUTHN: Factor.PASSKEY, Authenticator.Type.TOTP: Factor.TOTP}
-_WRONG: Final = (ValidationError, ValueError, TypeError, KeyError, AttributeError)
-"""What the libraries raise for a credential that is none."""
 
 
 def enrolled(account: Account) -> frozenset[Factor]:
@@ -127,7 +125,11 @@ def owner_of(credential: str) -> Account | None:
     """Return whose passkey a browser says it is, by its user handle; nothing is proved by that."""
     try:
         found: Account = webauthn.extract_user_from_response(_parse(credential))
-    except _WRONG:
+    except DataError:  # PostgreSQL takes no NUL
+        return None
+    except (ConfideError, DatabaseError):
+        raise
+    except Exception:  # noqa: BLE001 - whatever the libraries stumble over in it, it is none
         return None
     return found
 
@@ -142,7 +144,9 @@ def check_passkey(account: Account, credential: str, now: datetime) -> bool:
         answer = _parse(credential)
         count = AuthenticationResponse.from_dict(answer).response.authenticator_data.counter
         row = webauthn.complete_authentication(account, answer)
-    except _WRONG:
+    except (ConfideError, DatabaseError):
+        raise
+    except Exception:  # noqa: BLE001 - as above: it proves nothing
         return False
     finally:
         webauthn.clear_state()
@@ -181,7 +185,9 @@ def read_passkey(credential: str) -> dict[str, Any] | None:
         parsed = json.loads(credential)
         webauthn.parse_registration_response(parsed)
         made = webauthn.complete_registration(parsed)
-    except _WRONG:
+    except (ConfideError, DatabaseError):
+        raise
+    except Exception:  # noqa: BLE001 - as above
         return None
     finally:
         webauthn.clear_state()

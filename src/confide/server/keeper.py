@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from confide.access.models import Account
 from confide.access.sessions import End
 from confide.audit.entrances import Event, entries_of
 from confide.errors import AccessDenied
-from confide.server import factors, throttle
+from confide.server import errors, factors, throttle
 from confide.server.apps import system
 
 KEY: Final = "entrance"
@@ -61,6 +62,15 @@ class Keeper:
                 samesite="Strict",
             )
         return response
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Refuse a NUL in the address or the form of a page: it is in no text, and PostgreSQL takes none."""
+        if errors.is_for_programs(request):
+            return None
+        fields = chain(request.GET.lists(), request.POST.lists())
+        if any("\0" in text for text in chain([request.path_info], *(texts for _, texts in fields))):
+            return errors.say(request, 400, "The request holds a character that no text has.")
+        return None
 
 
 def _check(request: HttpRequest) -> End | Account | None:

@@ -44,6 +44,8 @@ def look(**_: object) -> None:
 
 def _is_quiet(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether nothing has come that nobody asked for, such as the end of the connection."""
+    if connection.connection.closed:  # by us, where an exchange with the server broke off
+        return False
     poll = select.poll()
     poll.register(connection.connection.pgconn.socket, select.POLLIN)
     return not poll.poll(0)

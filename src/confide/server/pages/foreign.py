@@ -15,7 +15,7 @@ from allauth.account.models import Login
 from allauth.socialaccount.adapter import get_adapter
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -184,7 +184,7 @@ def _go_on(
         messages.error(request, f"{issuer.name} did not say that you proved a second factor just now.")
     else:
         keeper.prove(request, account, Factor.PROVIDER)
-    return redirect(_safe(state.get("next", "")))
+    return HttpResponseRedirect(_safe(state.get("next", "")))
 
 
 def _turn_back(request: HttpRequest, words: str) -> HttpResponse:
