@@ -106,7 +106,36 @@ def test_the_table_is_read_written_and_refused_without_repeating_a_value():
     for wrong in (
         {"automatic": "shoot"}, {"webhook": "ftp://secret"}, {"mail_to": ["secret"]}, {"secret": 1},
         {"mail_to": ["a@b.example"]}, {"mail_relay": "secret"}, {"syslog": "secret"},
+        {"webhook": "https://[secret"}, {"webhook": "https://"}, {"webhook": "https://secret:pw@a.example/"},
+        {"webhook": "https://a.example/ secret"}, {"webhook": "https://a.example:secret/"},
+        *({"mail_to": [each], "mail_relay": "a:25", "mail_from": "a@b.example"}
+          for each in ("secret@", "a@[secret", "@", "a@b.example\nBcc: secret@c.example")),
+        {"mail_from": "secret@"},
     ):  # fmt: skip
         with pytest.raises(Misconfigured) as refused:
             alerting.parse(wrong)
         assert "secret" not in str(refused.value) or "secret" in wrong
+
+
+def test_a_way_that_does_not_answer_keeps_none_of_the_others_waiting():
+    from confide.watch import notices
+    from confide.watch.models import Notice
+
+    with socket.socket() as closed, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
+        for each in (closed, log):
+            each.bind(("127.0.0.1", 0))
+        there, dead = (f"127.0.0.1:{each.getsockname()[1]}" for each in (log, closed))
+        ways = Ways(
+            webhook=f"http://{dead}/",
+            mail=("Officer <a@b.example>",),
+            sender="c@d.example",
+            relay=dead,
+            syslog=there,
+        )
+        for _ in range(20):
+            put(ways)
+        assert sorted(notices.deliver(ways, lambda: SECRET, NOW)) == ["mail", "webhook"]
+    assert Notice.objects.filter(way="syslog", sent_at__isnull=False).count() == 20
+    # One try was enough to see it; nothing is lost.
+    assert Notice.objects.filter(tries=1, sent_at__isnull=True).count() == 2
+    assert Notice.objects.filter(sent_at__isnull=True).count() == 40

@@ -36,9 +36,8 @@ def run() -> None:
 
 
 def tell() -> None:
-    """Send notices until the process ends; in a thread of its own: others may be slow."""
-    if settings.CONFIG.watch.ways.named():
-        _go_on(send, _BETWEEN_NOTICES, "notices do not go out")
+    """Send notices, and retire keys, until the process ends; in a thread of its own: others may be slow."""
+    _go_on(send, _BETWEEN_NOTICES, "notices do not go out")
 
 
 def follow() -> None:
@@ -92,10 +91,11 @@ def _send() -> None:
     if is_due:
         _warned = time.monotonic()
         system.warnings.queue(now)
-    failed = notices.deliver(settings.CONFIG.watch.ways, lambda: system.keepsakes.secret("webhook"), now)
-    for way in sorted(set(failed)):
-        _log.warning("a notice was not taken (%s); it is tried again", way)
-    notices.prune(now - _KEPT)
+    ways = settings.CONFIG.watch.ways
+    if ways.named():
+        for way in notices.deliver(ways, lambda: system.keepsakes.secret("webhook"), now):
+            _log.warning("a notice was not taken (%s); it is tried again", way)
+        notices.prune(now - _KEPT)
     if is_due:
         system.renewals.retire(now)
 

@@ -120,24 +120,28 @@ def deliver(ways: Ways, secret: Callable[[], bytes], now: datetime) -> list[str]
         now: Aware UTC.
 
     Returns:
-        What was not taken: the way of each.
+        The ways by which something was not taken.
     """
-    failed = []
-    waiting = Notice.objects.filter(sent_at__isnull=True, given_up_at__isnull=True, next_at__lte=now)
+    return [way.value for way in Way if not _deliver(way, ways, secret, now)]
+
+
+def _deliver(way: Way, ways: Ways, secret: Callable[[], bytes], now: datetime) -> bool:
+    """Try one way's until one is not taken: who does not answer keeps none of the other ways waiting."""
+    waiting = Notice.objects.filter(way=way, sent_at__isnull=True, given_up_at__isnull=True, next_at__lte=now)
     for row in waiting.order_by("next_at")[:_AT_ONCE]:
         mine = Notice.objects.filter(pk=row.pk, next_at=row.next_at, sent_at__isnull=True)
         if not mine.update(next_at=now + _CLAIMED, tries=F("tries") + 1):
             continue
-        if _send(Way(row.way), ways, row.pk, row.body, secret):
+        if _send(way, ways, row.pk, row.body, secret):
             Notice.objects.filter(pk=row.pk).update(sent_at=now)
             continue
-        failed.append(row.way)
         if now - row.made_at > PATIENCE:
             Notice.objects.filter(pk=row.pk).update(given_up_at=now)
         else:
             wait = min(FIRST * 2 ** min(row.tries, 16), LONGEST)
             Notice.objects.filter(pk=row.pk).update(next_at=now + wait)
-    return failed
+        return False
+    return True
 
 
 def try_out(ways: Ways, secret: Callable[[], bytes], now: datetime) -> dict[str, bool]:
@@ -201,16 +205,16 @@ def _post(address: str, told: Mapping[str, Any], secret: bytes) -> bool:
 
 
 def _mail(ways: Ways, body: Mapping[str, Any]) -> bool:
-    message = EmailMessage()
-    message["Subject"] = f"Confide: {body['label']}"
-    message["From"], message["To"] = ways.sender, ", ".join(ways.mail)
-    page = "Incidents" if body["code"] == CLOCK else "Watch"
-    message.set_content(
-        f"{body['sentence']}\n\n{_line(body)}\n\nWho it is about, and the entries that show it, are on the"
-        f" page “{page}” after signing in. This message names nobody.\n"
-    )
     host, _, port = ways.relay.rpartition(":")
     try:
+        message = EmailMessage()
+        message["Subject"] = f"Confide: {body['label']}"
+        message["From"], message["To"] = ways.sender, ", ".join(ways.mail)
+        page = "Incidents" if body["code"] == CLOCK else "Watch"
+        message.set_content(
+            f"{body['sentence']}\n\n{_line(body)}\n\nWho it is about, and the entries that show it, are on"
+            f" the page “{page}” after signing in. This message names nobody.\n"
+        )
         with smtplib.SMTP(host.strip("[]"), int(port), timeout=_SECONDS) as relay:
             relay.ehlo()
             if relay.has_extn("starttls"):
