@@ -165,3 +165,41 @@ def test_the_incident_that_confide_is_designed_against(elm, reading, officer):
     assert found["ME:agencies"].standing is Standing.DUE
     assert found["hipaa-media:TX"].standing is Standing.DUE
     assert found["hipaa-media:ME"].standing is Standing.NONE, "no practice has more than 500 there"
+
+
+def test_what_was_signed_as_a_breach_is_one_whatever_was_said_of_the_medium(elm, reading):
+    lost = elm.system.cases.open(reading(), "A lost laptop", NOW, way=Way.MEDIUM)
+    counted = scope(lost, {"ME": 1200}, copy=Copy.BACKUP, keys=Keys.SAFE)
+    with pytest.raises(Invalid, match="no breach of unsecured PHI"):
+        elm.system.assessments.sign(
+            reading(), lost, counted, HIGH, WHY, Outcome.BREACH, Encryption.KEY_SAFE, elm.clock()
+        )
+    assert duties(elm, lost)["hipaa-individual"].standing is Standing.DUE
+
+
+def test_a_login_that_is_found_later_voids_the_safe_harbour_that_was_signed(elm, reading):
+    lost = elm.system.cases.open(reading(), "A lost laptop", NOW, way=Way.MEDIUM)
+    counted = scope(lost, {"ME": 1200}, copy=Copy.BACKUP, keys=Keys.SAFE)
+    elm.system.assessments.sign(
+        reading(), lost, counted, HIGH, WHY, Outcome.SECURED, Encryption.KEY_SAFE, elm.clock()
+    )
+    assert duties(elm, lost)["hipaa-individual"].standing is Standing.NONE
+    scope(lost, {"ME": 1200, "TX": 9}, copy=Copy.BACKUP, keys=Keys.SAFE, credentials=("session:1",))
+    found = duties(elm, lost)
+    assert found["hipaa-individual"].standing is Standing.DUE, "whoever logged in could read it"
+    assert found["ME:individual"].standing is Standing.DUE
+
+
+def test_a_second_signature_does_not_move_the_day_of_the_determination(elm, reading):
+    stolen = elm.system.cases.open(reading(), "A stolen login", NOW, way=Way.LOGIN)
+    counted = scope(stolen, {"TX": 300}, credentials=("session:1",))
+
+    def sign():
+        elm.system.assessments.sign(
+            reading(), stolen, counted, HIGH, WHY, Outcome.BREACH, Encryption.NONE, elm.clock()
+        )
+        return duties(elm, stolen)["TX:regulator"].until
+
+    first = sign()
+    elm.clock.advance(days=20)
+    assert sign() == first

@@ -164,6 +164,8 @@ class Assessments:
             raise Invalid(f"the safe harbour does not hold: {prepared.harbour}")
         if encryption is Encryption.KEY_SAFE and not prepared.open:
             raise Invalid(f"the safe harbour does not hold: {prepared.harbour}")
+        if encryption is Encryption.KEY_SAFE and outcome is Outcome.BREACH:
+            raise Invalid("a medium that was encrypted with its key safe is no breach of unsecured PHI")
         if outcome is Outcome.UNLIKELY and Finding.HIGH in findings.values():
             raise Invalid("a low probability is not decided where a factor weighs high")
         made = Assessment(

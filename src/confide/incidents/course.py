@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from confide.errors import Invalid
 
 if TYPE_CHECKING:
-    from confide.incidents.models import Incident
+    from confide.incidents.models import Assessment, Incident, Scope
 
 
 class State(StrEnum):
@@ -79,6 +79,7 @@ def require_ready(incident: Incident, state: State) -> None:
     if state is State.ASSESSED and signed is None:
         raise Invalid("an assessment is signed first (45 CFR 164.402(2))")
     breach = signed is not None and signed.outcome == "breach"
+    newest = incident.scopes.order_by("version").last()
     if state is State.NOTIFYING:
         if not breach:
             raise Invalid("the signed assessment says that it is no breach of unsecured PHI")
@@ -87,5 +88,18 @@ def require_ready(incident: Incident, state: State) -> None:
     if state is State.CLOSED:
         if incident.state == State.ASSESSED and breach:
             raise Invalid("it was assessed as a breach: notices are owed before it is closed")
+        if signed is not None and not breach and newest is not None and not covers(signed, newest):
+            raise Invalid("the scope is another one since it was assessed: it is assessed again first")
         if incident.tasks.filter(done_at__isnull=True).exists():
             raise Invalid("tasks are open")
+
+
+def covers(signed: Assessment, scope: Scope) -> bool:
+    """Tell whether an assessment was signed of what a scope says: of it, of a newer one, or of one like it.
+
+    More that is found is presumed to be a breach again, until that is decided (45 CFR 164.402(2)).
+    """
+    of = signed.scope
+    if scope.version <= of.version:
+        return True
+    return (scope.question, scope.states, scope.elements) == (of.question, of.states, of.elements)

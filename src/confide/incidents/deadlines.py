@@ -14,7 +14,7 @@ from confide.errors import Invalid
 from confide.incidents import calendar, clocks, reading, scopes
 from confide.incidents.cases import Cases, storing
 from confide.incidents.clocks import Clocks
-from confide.incidents.course import Act, Breadth, State
+from confide.incidents.course import Act, Breadth, State, covers
 from confide.incidents.duties import Duty, warn
 from confide.incidents.facts import Encryption, Entity, Harm, Statement, Way, day, everywhere
 from confide.incidents.facts import Incident as Facts
@@ -169,11 +169,15 @@ def describe(incident: Incident, scope: Scope) -> Facts:
     known = Known.read(incident.facts)
     signed = incident.assessments.order_by("signed_at").last()
     breach = signed is not None and signed.outcome == "breach"
+    # It was determined by the first such signature: another one must not move the last days behind.
+    first = incident.assessments.filter(outcome="breach").order_by("signed_at").first() if breach else None
+    if signed is not None and (breach or not covers(signed, scope)):
+        signed = None  # nothing takes a duty away: a breach, or what was signed is not of all that is known
     facts = Facts(
         entities=_entities(scope),
         discovered=incident.discovered,
         aware=known.aware,
-        determined=known.determined or (signed.signed_at if signed is not None and breach else None),
+        determined=known.determined or (None if first is None else first.signed_at),
         scoped=known.scoped,  # never from the count itself: it would move a last day behind
         notified=known.notified,
         secretary=known.secretary,
