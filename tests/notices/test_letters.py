@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from confide.errors import Invalid
-from confide.incidents import reading
+from confide.incidents import reading, residences
 from confide.incidents.notices import addressing, letters, templates, wording
 from confide.incidents.notices.addressing import Why
 from confide.incidents.notices.templates import PERSONAL, Kind
@@ -222,3 +222,46 @@ def test_a_letters_number_tells_a_slip_of_the_pen():
         if character.isalnum():
             with pytest.raises(Invalid):
                 letters.read_reference(text[:place] + ("2" if character != "2" else "3") + text[place + 1 :])
+
+
+def test_a_guardian_who_was_one_before_is_not_written_to():
+    before = {**PARENT, "name": {"text": "Max Before"}, "period": {"end": "2026-03-01"}}
+    child = addressing.by_post(person(birthDate="2012-01-01", contact=[before, PARENT]), TODAY)
+    assert child.lines[0] == "Eva Ortiz"
+    alone = addressing.by_post(person(birthDate="2012-01-01", contact=[before]), TODAY)
+    assert alone.lines[0] == "Parent or guardian of Ana Ortiz"
+    now = {**before, "period": {"start": "2020-01-01", "end": "2026-03-02"}}
+    assert addressing.by_post(person(birthDate="2012-01-01", contact=[now]), TODAY).lines[0] == "Max Before"
+    kin = {**KIN, "period": {"end": "2020"}}
+    assert addressing.by_post(person(deceasedBoolean=True, contact=[kin]), TODAY) is Why.NO_KIN
+
+
+@pytest.mark.parametrize(
+    ("state", "country", "found"),
+    [
+        ("PA", "IT", ""),
+        ("MA", "Morocco", ""),
+        ("PA", "United States of America", "PA"),
+        ("Texas", "U.S.A.", "TX"),
+        ("ma", "us", "MA"),
+        ("MA", "", "MA"),
+        ("MA", "no country", "MA"),
+        ("", "PR", "PR"),
+        ("PR", "US", "PR"),
+        ("CA", "CA", ""),
+    ],
+)
+def test_a_province_abroad_is_no_state(state, country, found):
+    home = {"line": ["1 Via"], "city": "X", "state": state, "postalCode": "90100", "country": country}
+    assert residences.state_of({"address": [home]}) == found
+    assert addressing.by_post(person(address=[home]), TODAY).state == found
+
+
+def test_where_somebody_lived_before_gives_no_letter_its_rules():
+    old, home = {"use": "old", "state": "TX"}, {"use": "work", "state": "MA"}
+    assert residences.state_of({"address": [old, home]}) == "MA"
+    assert residences.state_of({"address": [old]}) == "TX", "nothing else is known"
+    assert residences.state_of({"address": [{"state": "TX"}, {"use": "home", "state": "MA"}]}) == "MA"
+    assert residences.state_of({"address": "nowhere"}) == ""
+    text = {"text": "12 Elm St\nBoston, MA 02118-1234"}
+    assert addressing.by_post(person(address=[text]), TODAY).state == "MA"

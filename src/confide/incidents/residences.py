@@ -18,17 +18,21 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from confide.errors import Unavailable
+from confide.fhir import vocabulary
 from confide.incidents import reading
 from confide.incidents.models import Progress, Residence
 from confide.records.models import ChangeCounter, PatientChange, Resource, Superseded
 
 _AT_ONCE: Final = 1000
 _FEW: Final = 900
+_HOME: Final = frozenset({"", "us", "usa", "united states", "united states of america", "840"})
+_PUERTO_RICO: Final = frozenset({"pr", "pri", "puerto rico"})
 
 
 class _Address(msgspec.Struct):
     use: str = ""
     state: str = ""
+    country: str = ""
     period: dict[str, Any] | None = None
 
 
@@ -105,14 +109,41 @@ def _write(practice: str, some: list[tuple[str, str]]) -> None:
 
 
 def _state(body: bytes) -> str:
-    """Return the state of a patient's stored record: of the home, or else of the first that has one."""
     try:
-        addresses = _decode(body).address
+        return _choose(_decode(body).address)
     except msgspec.MsgspecError:
         return ""
-    current = [each for each in addresses if not (each.period or {}).get("end")] or addresses
+
+
+def state_of(patient: Mapping[str, Any]) -> str:
+    """Return the state of a Patient: of the home, or else of the first address that has one."""
+    try:
+        return _choose(msgspec.convert(patient, _Patient).address)
+    except msgspec.MsgspecError:
+        return ""
+
+
+def _choose(addresses: list[_Address]) -> str:
+    ended = [each for each in addresses if each.use == "old" or (each.period or {}).get("end")]
+    current = [each for each in addresses if each not in ended] or addresses
     ordered = sorted(current, key=lambda each: each.use != "home")
-    return next((code for each in ordered if (code := normalize(each.state))), "")
+    return next((code for each in ordered if (code := locate(each.state, each.country))), "")
+
+
+def at_home(country: str) -> bool:
+    """Whether an address is in the United States: it says so, or names no other country."""
+    return country.strip().replace(".", "").casefold() in _HOME
+
+
+def locate(state: str, country: str) -> str:
+    """Return the two letters of the state that an address is in; empty abroad, or where nobody knows.
+
+    Provinces of other countries have letters that are a state's here: PA is Palermo, too.
+    """
+    if country.strip().casefold() in _PUERTO_RICO:
+        return normalize("PR")
+    abroad = vocabulary.known_country(country.strip()) and not at_home(country)
+    return "" if abroad else normalize(state)
 
 
 def normalize(state: str) -> str:

@@ -8,14 +8,14 @@ Source:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from functools import cache
 from typing import Any, Final
 
-from confide.incidents import reading
+from confide.incidents import residences
 from confide.incidents.notices.readability import Language
 from confide.incidents.notices.templates import Kind
 
@@ -27,7 +27,7 @@ _PARENTS: Final = frozenset(
 _KIN: Final = (
     frozenset({"N", "NOK", "SPS", "HUSB", "WIFE", "CHILD", "SIB", "EXCEST", "HPOWATT", "RESPRSN"}) | _PARENTS
 )
-_US: Final = frozenset({"", "US", "USA", "UNITED STATES"})
+_STATE_AND_ZIP: Final = re.compile(r"\b([A-Z]{2})[ ,]+\d{5}(?:-\d{4})?$")
 
 
 class Why(StrEnum):
@@ -94,7 +94,7 @@ def by_post(patient: Mapping[str, Any], today: date) -> Addressee | Why:
     if not name:
         return Why.NO_ADDRESS
     if _is_dead(patient):
-        for contact in _contacts(patient, _KIN):
+        for contact in _contacts(patient, _KIN, today):
             theirs = _address([contact.get("address")], today)
             kin = _name([contact.get("name")])
             if theirs and kin:
@@ -103,7 +103,7 @@ def by_post(patient: Mapping[str, Any], today: date) -> Addressee | Why:
                 )
         return Why.NO_KIN
     if _is_child(patient, today):
-        contact = next(_contacts(patient, _PARENTS), {})
+        contact = next(_contacts(patient, _PARENTS, today), {})
         theirs = _address([contact.get("address")], today) or own
         if not theirs:
             return Why.NO_ADDRESS
@@ -157,35 +157,26 @@ def _address(found: object, today: date) -> tuple[tuple[str, ...], str] | None:
     """Return the lines of the best address that is complete, and its state."""
     best: tuple[int, tuple[str, ...], str] | None = None
     for each in _dicts(found):
-        ended = str((each.get("period") or {}).get("end") or "9999")
-        if each.get("use") == "old" or ended < today.isoformat()[: len(ended)]:
+        if each.get("use") == "old" or _is_over(each, today):
             continue
         lines = [" ".join(str(line).split()) for line in each.get("line") or () if str(line).strip()]
         city, state, code = (str(each.get(part) or "").strip() for part in ("city", "state", "postalCode"))
         country = str(each.get("country") or "").strip()
-        home = country.upper() in _US
+        home = residences.at_home(country)
+        where = residences.locate(state, country)
         if lines and city and (code or not home) and (state or not home):
-            place = f"{city}, {code_of(state) or state} {code}".strip(", ")
+            place = f"{city}, {where or state} {code}".strip(", ")
             lines += [place] if home else [place, country]
         elif each.get("text") and len(str(each["text"]).splitlines()) > 1:
             lines = [" ".join(line.split()) for line in str(each["text"]).splitlines() if line.strip()]
+            written = [match[1] for line in lines if (match := _STATE_AND_ZIP.search(line))]
+            where = where or residences.locate(written[-1] if written else "", country)
         else:
             continue
         rank = 2 * (each.get("type") == "physical") + (each.get("use") not in {"home", "billing", None})
         if best is None or rank < best[0]:
-            best = rank, tuple(lines), code_of(state)
+            best = rank, tuple(lines), where
     return None if best is None else best[1:]
-
-
-@cache
-def _codes() -> Mapping[str, str]:
-    states = reading.held().states
-    return {code: code for code in states} | {row.state.upper(): code for code, row in states.items()}
-
-
-def code_of(state: str) -> str:
-    """Return a state's two letters, from them or from its name; empty where it is none of the data's."""
-    return _codes().get(state.upper(), "")
 
 
 def _language(patient: Mapping[str, Any]) -> Language:
@@ -212,8 +203,16 @@ def _is_child(patient: Mapping[str, Any], today: date) -> bool:
     return (today.year - day.year - ((today.month, today.day) < (day.month, day.day))) < ADULT
 
 
-def _contacts(patient: Mapping[str, Any], codes: frozenset[str]) -> Iterator[Mapping[str, Any]]:
+def _is_over(dated: Mapping[str, Any], today: date) -> bool:
+    ended = str((dated.get("period") or {}).get("end") or "9999")
+    return ended < today.isoformat()[: len(ended)]
+
+
+def _contacts(patient: Mapping[str, Any], codes: frozenset[str], today: date) -> Iterator[Mapping[str, Any]]:
+    """Return who may be written to now: a guardian who was one before is a stranger."""
     for contact in _dicts(patient.get("contact")):
+        if _is_over(contact, today):
+            continue
         for relation in _dicts(contact.get("relationship")):
             if any(str(coding.get("code", "")) in codes for coding in _dicts(relation.get("coding"))):
                 yield contact

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from confide.audit.openings import read_ids, write_ids
 from confide.errors import AccessDenied, Misconfigured
+from confide.incidents import residences
 from confide.incidents.notices import addressing, chronicle, crates, folders, letters, mailings, typeset
 from confide.incidents.notices.addressing import Addressee, Why
 from confide.incidents.notices.facts import Facts
@@ -135,18 +136,9 @@ class Run:
         if resource is None:
             return Why.GONE
         if self.channel is Channel.EMAIL:
-            # Only the address says where somebody lives, and an e-mail does without: the strictest letter
-            # goes.
-            return addressing.by_email(resource, self.now.date(), _state(resource))
+            # An e-mail needs no address; the state of the kept one lies in clear in the record.
+            return addressing.by_email(resource, self.now.date(), residences.state_of(resource))
         return addressing.by_post(resource, self.now.date())
-
-
-def _state(resource: dict[str, Any]) -> str:
-    """The state of a kept address: it lies in clear in the record."""
-    for each in resource.get("address") or ():
-        if isinstance(each, dict) and each.get("state"):
-            return addressing.code_of(str(each["state"]))
-    return ""
 
 
 class Sender:
