@@ -271,3 +271,37 @@ def test_california_facilities_and_what_is_not_in_the_data() -> None:
     assert "ca-1280-15" not in duties(incident({"ME": 1}, "2026-03-23"))
     abroad = duties(incident({"ME": 1}, "2026-03-23", facility=True))["ca-1280-15"]
     assert abroad.until == date(2026, 4, 14), "where the facility is, not where its patients live"
+
+
+def test_what_a_regulator_is_told_with_the_letters_if_they_go_sooner() -> None:
+    went = {"notified": "2026-03-05"}
+    found = duties(incident({"VT": 10}, "2026-03-02", **OUTSIDE, **went))["VT:regulator"]
+    assert (found.until, found.strict) == (date(2026, 3, 5), date(2026, 3, 5)), "9 V.S.A. 2435(b)(3): sooner"
+    late = {"notified": "2026-04-01"}
+    assert duties(incident({"VT": 10}, "2026-03-02", **OUTSIDE, **late))["VT:regulator"].until == date(
+        2026, 3, 23
+    )
+    known = {"determined": "2026-03-03", "notified": "2026-03-10"}
+    found = duties(incident({"AR": 1001}, "2026-03-02", **OUTSIDE, **known))["AR:regulator"]
+    assert found.until == date(2026, 3, 10), "states.csv, AR: with the letters or 45 days, whichever first"
+    found = duties(incident({"AR": 1001}, "2026-03-02", **OUTSIDE))["AR:regulator"]
+    assert found.until == date(2026, 4, 16)
+
+
+@pytest.mark.parametrize("code", ["", "SD"])
+def test_law_enforcement_that_asks_when_the_time_is_over_gives_no_more_of_it(code) -> None:
+    """45 CFR 164.412 delays a notice that is still owed in time; a day that was missed stays missed."""
+    known = OUTSIDE if code else {}
+    name = "SD:individual" if code else "hipaa-individual"
+    last = duties(incident({"SD": 1}, "2026-08-01", **known))[name].until
+    assert last == date(2026, 9, 30)
+
+    def until(*said):
+        made = tuple(Statement(*(each and date.fromisoformat(each) for each in one)) for one in said)
+        return duties(incident({"SD": 1}, "2026-08-01", **known, statements=made))[name].until
+
+    assert until(("2026-10-01", "2026-12-01")) == last
+    assert until(("2026-10-01", None, "2026-10-20")) == last
+    assert until(("2026-09-30", "2026-12-01")) == date(2026, 12, 1)
+    assert until(("2026-11-30", "2027-01-10"), ("2026-09-30", "2026-12-01")) == date(2027, 1, 10)
+    assert until(("2026-12-15", "2027-01-10"), ("2026-09-30", "2026-12-01")) == date(2026, 12, 1)

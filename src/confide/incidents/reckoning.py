@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from confide.incidents import days
-from confide.incidents.facts import Entity, Harm, Incident, Moment, day, everywhere
+from confide.incidents.facts import Entity, Harm, Incident, Moment, Statement, day, everywhere
 from confide.incidents.statutes import UNKNOWN, Clock, Counting, Law, State, Unit
 
 _OPERATORS: Final[dict[str, Callable[[int, int], bool]]] = {
@@ -90,9 +90,6 @@ class Reckoning:
         if moment is None:
             return Start(found.right, found.strict, f"{anchor.words} (not known: discovery)")
         right = day(moment, zones)
-        for other in anchor.not_after:
-            if (limit := getattr(self.incident, other)) is not None:
-                right = min(right, day(limit, zones))
         return Start(right, min(found.strict, right), anchor.words)
 
     def discovered(self, zones: tuple[ZoneInfo, ...]) -> Start:
@@ -170,19 +167,21 @@ class Reckoning:
         plain = self.days(start, clock.amount, clock.unit, self.zones)
         if not clock.delay or not isinstance(plain.until, date) or not isinstance(plain.strict, date):
             return plain
-        delayed = self.hipaa_delay()
-        if delayed is None:
-            return plain
-        return self.term(max(plain.until, delayed), max(plain.strict, delayed), start, self.zones)
+        return self.term(self._impeded(plain.until), self._impeded(plain.strict), start, self.zones)
 
-    def hipaa_delay(self) -> date | None:
-        """Return the last day of the delay of 45 CFR 164.412: as written, or counted from the word."""
+    def _impeded(self, until: date) -> date:
+        """Move a last day behind the delay of 45 CFR 164.412: as written, or counted from the word."""
         clock = self.law.clocks["hipaa-le-delay-oral"]
-        ends = []
-        for statement in self.incident.statements:
+        for statement in self._asked():
             last = statement.until or days.add(statement.made, clock.amount or 0, clock.unit)
-            ends.append(min(last, statement.cleared) if statement.cleared else last)
-        return max(ends, default=None)
+            last = min(last, statement.cleared) if statement.cleared else last
+            if statement.made <= until:
+                until = max(until, last)
+        return until
+
+    def _asked(self) -> list[Statement]:
+        """Law enforcement's statements by day: one that comes when the time is over gives no more of it."""
+        return sorted(self.incident.statements, key=lambda each: each.made)
 
     @property
     def hipaa_applies(self) -> bool:
@@ -204,7 +203,9 @@ class Reckoning:
         """Move a state's last day behind what law enforcement has asked for, as far as the data say."""
         if state.le_delay != "Y" or not self.law.confirmed(state.le_cert):
             return until
-        for statement in self.incident.statements:
+        for statement in self._asked():
+            if statement.made > until:
+                continue
             if statement.cleared is not None:
                 until = max(until, self._cleared(state, statement.cleared))
             elif statement.until is not None:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Final
 
 from confide.incidents.duties import Duty, Standing
-from confide.incidents.facts import Harm, Moment
+from confide.incidents.facts import Harm, Moment, day
 from confide.incidents.reckoning import Reach, Reckoning, Term
 from confide.incidents.statutes import UNKNOWN, Certainty, Counting, Effect, Kind, State, Unit
 
@@ -182,9 +182,11 @@ def count(case: Case, word: str, amount: int, unit: Unit = "calendar_days", *, w
     plain = reckoning.days(start, amount, actual, zones, case.code)
     if not waits or not isinstance(plain.until, date) or not isinstance(plain.strict, date):
         return plain
-    return reckoning.term(
-        reckoning.delayed(case.state, plain.until), reckoning.delayed(case.state, plain.strict), start, zones
-    )
+    until, strict = (reckoning.delayed(case.state, each) for each in (plain.until, plain.strict))
+    for name in anchor.not_after:  # "if sooner": on that day at the latest
+        if (moment := getattr(reckoning.incident, name)) is not None:
+            until, strict = (min(each, day(moment, zones)) for each in (until, strict))
+    return reckoning.term(until, strict, start, zones)
 
 
 def _letters(case: Case) -> Term:

@@ -107,7 +107,11 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a word for a starting moment means: the facts that give it, and how a person reads it."""
+    """What a word for a starting moment means: the facts that give it, and how a person reads it.
+
+    Attributes:
+        not_after: Facts on whose day the period ends at the latest, once they are known.
+    """
 
     facts: tuple[str, ...]
     words: str
