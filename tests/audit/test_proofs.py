@@ -93,6 +93,27 @@ def test_a_proof_of_absence_that_leaves_an_entry_out_does_not_hold(case, hidden)
         proof.check({**lines[0], **late}, entries, KEYS)
 
 
+def test_what_holds_says_what_it_is_about(case):
+    """An element that there is not was never shown; whoever reads the answer sees what was asked."""
+    lines = [json.loads(line) for line in proofs.prove_absence(claim(case), closing(), case.tiles)]
+    said = proof.check({**lines[0], "element": "SSN"}, lines[1:], KEYS)
+    assert said.startswith("it was not shown: SSN of elm/patient-0 to credential session-1, from 2026-03-02T")
+    assert f"; all {len(lines) - 1} entries" in said
+    both = {**lines[0], "credential": "", "actor": ""}
+    early = {**both, "to": both["from"]}
+    assert " to anybody, from " in proof.check(early, lines[1:], KEYS)
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, json.dumps({"position": 0, "id": -1, "hash": ""}), "1", ""])
+def test_a_file_that_is_no_proof_is_wrong(line, case, tmp_path, monkeypatch):
+    first = next(iter(proofs.prove_entries([closing()], case.tiles)))
+    path = tmp_path / "proof"
+    path.write_text(f"{first}{line}\n")
+    monkeypatch.setattr(sys, "argv", ["proof.py", str(path), "--log-key", str(made.LOG.public)])
+    with pytest.raises(SystemExit, match="WRONG"):
+        proof.main()
+
+
 def test_the_window_ends_before_the_entry_that_closes_it(case):
     with pytest.raises(Invalid, match="window"):
         list(proofs.prove_absence(claim(case, end=case.now), closing(), case.tiles))

@@ -235,7 +235,20 @@ def test_it_runs_without_confide(outside, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "\n", "[]\n", "{}\n", "null\n", "1\n", '{"confide": "journal/1"}\n', "\ud800", "{" * 5000]
+    "content",
+    [
+        "",
+        "\n",
+        "[]\n",
+        "{}\n",
+        "null\n",
+        "1\n",
+        '{"confide": "journal/1"}\n',
+        "\ud800",
+        "{" * 5000,
+        "[" * 200_000,
+        '{"a":' * 200_000,
+    ],
 )
 def test_what_is_no_export_is_wrong(content, tmp_path, monkeypatch, capsys):
     path = tmp_path / "export"
@@ -243,6 +256,27 @@ def test_what_is_no_export_is_wrong(content, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["standalone.py", str(path), "--log-key", str(made.LOG.public)])
     with pytest.raises(SystemExit, match="WRONG"):
         standalone.main()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--log-key", "x"), ("--log-key", "a+zz+AAAA"), ("--witness-key", str(made.LOG.public)),
+     ("--checkpoint", "/nowhere"), ("--checkpoint", "/"), ("--checkpoint", sys.executable)],
+)  # fmt: skip
+def test_wrong_usage_is_said(wrong, tmp_path, monkeypatch, capsys):
+    path = made.write(tmp_path / "export", made.export(LINES))
+    monkeypatch.setattr(sys, "argv", ["standalone.py", str(path), "--log-key", str(made.LOG.public), *wrong])
+    with pytest.raises(SystemExit) as left:
+        standalone.main()
+    assert left.value.code == 2
+    assert "a key or the witness's file cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [-1, 2**64, "1", None, 1.5])
+def test_a_number_that_is_none_names_its_entry(number):
+    told = made.export(LINES)
+    told[12] = {**told[12], "id": number}
+    assert check(told).startswith("entry 11 (id ")
 
 
 @pytest.mark.parametrize("content", ["", "nothing", WITNESSED.replace("\u2014", "-")])

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from confide.audit.standalone import Head, Keys, Wrong, hash_leaf, join, open_note, read_keys
+    from confide.audit.standalone import BROKEN, Head, Keys, Wrong, hash_leaf, join, open_note, read_keys
 except ModuleNotFoundError:  # on a machine without Confide the two files lie in one folder
     from standalone import (  # type: ignore[import-not-found,no-redef]
+        BROKEN,
         Head,
         Keys,
         Wrong,
@@ -53,7 +54,7 @@ def check_inclusion(line: dict[str, Any], head: Head) -> None:
 def check_absence(claim: dict[str, Any], lines: Iterable[dict[str, Any]], head: Head) -> str:
     """Check that all entries about a patient are there, up to one after the window, and what they say."""
     begin, end = at, _ = [datetime.fromisoformat(claim[when]) for when in ("from", "to")]
-    shown = []
+    shown, nth = [], 0
     for nth, line in enumerate(lines, 1):
         entry = line["entry"]
         if [entry["practice"], entry["patient"], line["of_patient"]] != [*claim["about"], nth]:
@@ -67,7 +68,12 @@ def check_absence(claim: dict[str, Any], lines: Iterable[dict[str, Any]], head: 
         raise Wrong("no entry about the patient is later than the window, so some may be missing")
     if shown:
         raise Wrong(f"it was shown, written or searched for: entries {', '.join(shown)}")
-    return "it was not shown: all entries about the patient are here, and none in the window tells of it"
+    asked = ((who, claim.get(who)) for who in ("credential", "actor"))
+    whom = " and ".join(f"{who} {name}" for who, name in asked if name) or "anybody"
+    return (
+        f"it was not shown: {claim['element']} of {'/'.join(claim['about'])} to {whom}, from {claim['from']}"
+        f" to {claim['to']}; all {nth} entries about the patient are here, and none in the window tells of it"
+    )
 
 
 def check(first: dict[str, Any], lines: Iterable[dict[str, Any]], keys: tuple[Keys, Keys]) -> str:
@@ -94,10 +100,13 @@ def main() -> None:
     args = parser.parse_args()
     try:
         keys = read_keys(args.log_key, 1), read_keys(args.witness_key, 4)
+    except BROKEN as wrong:
+        parser.error(f"a key cannot be read ({type(wrong).__name__})")
+    try:
         with args.proof.open(encoding="utf-8") as file:
             lines = map(json.loads, file)
-            sys.stdout.write(f"{check(next(lines), lines, keys)}\n")
-    except (Wrong, OSError, LookupError, TypeError, ValueError, AttributeError, StopIteration) as wrong:
+            sys.stdout.write(f"{check(next(lines, {}), lines, keys)}\n")
+    except (Wrong, *BROKEN) as wrong:
         what = wrong if isinstance(wrong, Wrong) else f"a file cannot be read ({type(wrong).__name__})"
         sys.exit(f"WRONG: {what}")
 

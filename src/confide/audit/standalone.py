@@ -25,6 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Keys = dict[tuple[str, bytes], bytes]  # public keys by name and id
+BROKEN = OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError
 NOTE = r"(?:[^\n]+\n)+\n(?:\u2014 [^\n]+\n?)+"
 
 
@@ -103,16 +104,14 @@ def check_line(line: dict[str, Any], size: int, seen: dict[Any, int], start: int
             seen[()] = seen.get((), 0) + 1
             return leaf
         about = (entry["practice"], entry["patient"]) if entry["patient"] else None
-        for what, key, gaps in (
-            ("of_patient", about, False),
-            ("of_credential", entry["credential"], () in seen),
-        ):
+        both = ("of_patient", about, False), ("of_credential", entry["credential"], () in seen)
+        for what, key, gaps in both:
             told = line[what]
             least = seen.get(key, told - 1 if start or gaps else 0) + 1 if key else 0
             if told < max(least, bool(key)) or (told > least and not (gaps and key)):
                 raise Wrong(f"{what} is {told} and does not follow: an entry is missing, added or moved")
             seen[key] = told if key else 0
-    except (LookupError, TypeError, ValueError, OverflowError, Wrong) as wrong:
+    except (*BROKEN, Wrong) as wrong:
         why = wrong if isinstance(wrong, Wrong) else "it is not an entry's line"
         raise Wrong(f"entry {size} (id {line.get('id')}): {why}") from None
     return leaf
@@ -155,8 +154,8 @@ def check_file(export: Path, notes: list[str], keys: tuple[Keys, Keys]) -> str:
         kept = [open_note(note, *keys) for note in notes]
         with export.open(encoding="utf-8") as file:
             lines = map(json.loads, file)
-            return check_export(next(lines), lines, kept, keys)
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, StopIteration) as wrong:
+            return check_export(next(lines, {}), lines, kept, keys)
+    except BROKEN as wrong:
         raise Wrong(f"a file cannot be read ({type(wrong).__name__})") from None
 
 
@@ -168,8 +167,11 @@ def main() -> None:
     parser.add_argument("--witness-key", action="append", default=[])
     parser.add_argument("--checkpoint", type=Path, help="what a witness kept: one checkpoint, or several")
     args = parser.parse_args()
-    keys = read_keys(args.log_key, 1), read_keys(args.witness_key, 4)
-    notes = re.findall(NOTE, args.checkpoint.read_text("utf-8")) if args.checkpoint else []
+    try:
+        keys = read_keys(args.log_key, 1), read_keys(args.witness_key, 4)
+        notes = re.findall(NOTE, args.checkpoint.read_text("utf-8")) if args.checkpoint else []
+    except BROKEN as wrong:
+        parser.error(f"a key or the witness's file cannot be read ({type(wrong).__name__})")
     if args.checkpoint and not notes:
         sys.exit("WRONG: the witness's file holds no checkpoint")
     try:
