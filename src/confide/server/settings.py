@@ -158,6 +158,7 @@ CSRF_COOKIE_SECURE = _TLS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # not in a cookie
+MESSAGE_LEVEL = 40  # what failed; that something went well, the next page shows by itself
 
 # Language, time, logs
 

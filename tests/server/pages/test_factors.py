@@ -104,6 +104,16 @@ def test_an_invitation_enrols_an_app_once(surgery, clock):
     assert not [row for row in stored for code in codes if code in row or code.replace("-", "") in row]
 
 
+def test_whoever_comes_and_goes_is_alarmed_by_nothing(surgery, clock):
+    app, http = enrol(surgery.account("doctor")), browser()
+    password(http)
+    http.post("/sign-in/factor", {"prove-code": app.recovery[0]})
+    assert inside(http)
+    assert 'class="trouble"' not in http.get("/factors").content.decode()
+    http.post("/sign-out")
+    assert "You are not signed in" not in http.get("/sign-in").content.decode()
+
+
 @pytest.mark.asvs("6.6.2")
 def test_an_invitation_lapses_is_for_one_person_and_good_once(surgery, clock):
     words = invite(surgery, clock)

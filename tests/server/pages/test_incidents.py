@@ -70,6 +70,9 @@ def test_an_incident_is_led_on_its_page(day, privacy, desk):
     assert "late" in body
     task = row.tasks.get().pk
     act(act="done", task=task)
+    said = text(privacy.get(page))
+    assert "Task Call the insurer" in said
+    assert "Task done Call the insurer" in said
     act(act="move", state="contained", text="The login is frozen")
     verdict = {"act": "assess", "outcome": "breach", "encryption": "no"}
     verdict |= dict.fromkeys(("nature", "who", "acquired", "mitigated"), "high")

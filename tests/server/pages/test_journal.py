@@ -52,6 +52,12 @@ def test_reading_it_is_an_entry(day, privacy):
     assert (entry.action, entry.actor) == ("journal-read", day.account("privacy").pk)
 
 
+@pytest.mark.parametrize("path", ["", "/search", "/patterns", "/sign-ins"])
+def test_reading_it_is_running_the_practice(day, privacy, path):
+    privacy.get("/journal" + path)
+    assert JournalEntry.objects.latest("id").purpose == "HOPERAT", "no patient has asked"
+
+
 def test_it_is_for_the_privacy_officer(surgery, desk, doctor):
     for http in (desk, doctor):
         answer = http.get("/journal")

@@ -79,6 +79,20 @@ def test_pictures_are_well_formed_and_named():
     assert "81.5 kg" in svg.sparkline("Weight", "kg", points)
 
 
+def test_the_highest_figure_stays_inside_the_picture():
+    days = [(f"{n} Nov", 123456 if n == 30 else 0) for n in range(1, 31)]
+    tree = ET.fromstring(svg.columns("Entries", "entries", days))
+    label = next(each for each in tree.iter() if each.text == "123,456")
+    assert float(label.get("x")) + 7 * len("123,456") <= 720
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(59, "59 days left"), (1, "1 day left"), (0, "today"), (-1, "1 day over")]
+)
+def test_days_that_a_clock_has_left(days, said):
+    assert dates.left(days) == said
+
+
 def test_each_refusal_tells_what_to_do():
     for problem in (
         BudgetSpent,

@@ -19,7 +19,6 @@ from urllib.parse import urlencode
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 
-from confide.access.decide import Grant
 from confide.access.models import Account
 from confide.access.roles import Action
 from confide.audit.events import Scene, event
@@ -123,14 +122,10 @@ def _visitor(request: HttpRequest) -> Visitor:
     return visitor
 
 
-def _grant(visitor: Visitor) -> Grant:
-    return system().decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, ())
-
-
 def _read(request: HttpRequest, visitor: Visitor, id_: str) -> HttpResponse:
     if not _DIGITS(id_):
         raise Unknown("there is no such entry")
-    lines = find(system().journal, _grant(visitor), Question(ids=[int(id_)], limit=1), system().clock())
+    lines = find(system().journal, visitor.reader(), Question(ids=[int(id_)], limit=1), system().clock())
     if not lines:
         raise Unknown("there is no such entry")
     return send(event(lines[0], _scene(request, lines)))
@@ -140,7 +135,7 @@ def _search(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     asked = bodies.parse_fields(str(request.META.get("QUERY_STRING", "")).encode("latin-1"))
     asked = [(name, value) for name, value in asked if name not in _PRESENTATION]
     question, count = read_question(asked)
-    lines = find(system().journal, _grant(visitor), question, system().clock())
+    lines = find(system().journal, visitor.reader(), question, system().clock())
     more, lines = len(lines) > count, lines[:count]
     scene = _scene(request, lines)
     address = f"{scene.base}/{RESOURCE}"
@@ -169,7 +164,8 @@ def _disclosures(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         raise _refuse("patient", "required", "$disclosures takes one patient")
     patient = _named("patient", named[0])
     current(visitor.actor.practice, "Patient", patient)
-    accounting = system().disclosures.account(_grant(visitor), patient)
+    grant = system().decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, ())
+    accounting = system().disclosures.account(grant, patient)
     lines = [one.line for one in accounting.disclosures]
     scene = _scene(request, lines)
     told = {one.line.entry.resource_id: one.recipient for one in accounting.disclosures}

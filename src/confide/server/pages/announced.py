@@ -161,17 +161,11 @@ def _line(each: Owed, names: dict[str, str], sent: dict[str, Any]) -> dict[str, 
         "figures": "; ".join(figures),
         "cite": "" if duty is None else duty.cite,
         "until": "" if until is None else dates.write(until) if type(until) is date else shown(until),
-        "left": "" if left is None else _left(left),
+        "left": "" if left is None else dates.left(left),
         "over": left is not None and left < 0,
         "near": left is not None and 0 <= left <= max(reading.held().rules.warnings.calendar_days),
         "sent": "" if made is None else dates.write(made.sent_on),
     }
-
-
-def _left(days: int) -> str:
-    if days < 0:
-        return f"{-days} {'day' if days == -1 else 'days'} over"
-    return "today" if days == 0 else f"{days} {'day' if days == 1 else 'days'} left"
 
 
 def _names(all_: list[Owed]) -> dict[str, str]:

@@ -34,6 +34,13 @@ def write(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
+def left(days: int) -> str:
+    """Write how many days a clock has left: ``59 days left``, ``today``, ``1 day over``."""
+    if days == 0:
+        return "today"
+    return f"{abs(days)} {'day' if abs(days) == 1 else 'days'} {'left' if days > 0 else 'over'}"
+
+
 def day(text: Any) -> date | None:
     """The first day that a FHIR date may be; None if it is no date."""
     if not isinstance(text, str):

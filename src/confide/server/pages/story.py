@@ -12,11 +12,11 @@ from django.utils.safestring import SafeString
 from confide.access import reach
 from confide.access.decide import Grant
 from confide.access.models import Account, Client, Membership
-from confide.access.roles import Action, Form, Purpose, Role
+from confide.access.roles import Form, Role
 from confide.audit import verdict
 from confide.audit.notes import PublicKey
 from confide.audit.walk import Verdict
-from confide.errors import AccessDenied, Invalid
+from confide.errors import Invalid
 from confide.incidents import assessments, reading, scopes
 from confide.incidents.assessments import Factor, Finding, Opened, Outcome
 from confide.incidents.cases import BY_ITSELF, Said
@@ -90,6 +90,7 @@ def tell(row: Incident, practice: str) -> dict[str, Any]:
     names = actor_names({each.by for each in lines} | {each.account for each in row.members.all()})
     names[BY_ITSELF] = "Confide, by itself"
     duties, trouble = _duties(row)
+    tasks = {each.pk: _task(each, now.date()) for each in row.tasks.order_by("done_at", "due", "made_at")}
     return {
         **head(row),
         "opened_by": names.get(row.opened_by, "Unknown login"),
@@ -100,9 +101,9 @@ def tell(row: Incident, practice: str) -> dict[str, Any]:
         "promptly": [clock(duty, now) for duty in duties if not duty.runs and _matters(duty)],
         "strip": _strip(duties, row, now),
         "trouble_clocks": trouble,
-        "timeline": [_line(each, names) for each in lines[-_SHOWN:]],
+        "timeline": [_line(each, names, tasks) for each in lines[-_SHOWN:]],
         "earlier": max(0, len(lines) - _SHOWN),
-        "tasks": [_task(each, now.date()) for each in row.tasks.order_by("done_at", "due", "made_at")],
+        "tasks": list(tasks.values()),
         "members": [(names.get(m.account, "Unknown login"), m.part) for m in row.members.order_by("since")],
         "exhibits": [(e.pk, e.name, e.kind, bytes(e.sha256).hex()) for e in row.exhibits.defer("content")],
         "assessment": None if signed is None else _assessment(signed, names),
@@ -121,9 +122,7 @@ def grant(visitor: Visitor) -> Grant:
     Raises:
         AccessDenied: Incidents are not theirs.
     """
-    if not visitor.reads_journal:
-        raise AccessDenied("incidents are for the privacy officer")
-    return system().decide(visitor.actor, Action.JOURNAL_READ, Purpose.HOPERAT, None, ())
+    return visitor.reader("incidents are for the privacy officer")
 
 
 def whole(visitor: Visitor, row: Incident) -> dict[str, Any]:
@@ -228,7 +227,7 @@ def clock(duty: Duty, now: datetime) -> dict[str, Any]:
         "what": duty.what[:1].upper() + duty.what[1:],
         "to": duty.to,
         "until": "" if until is None else _until(until),
-        "left": "" if left is None else "over" if left < 0 else "today" if left == 0 else f"{left} days",
+        "left": "" if left is None else dates.left(left),
         "over": left is not None and left < 0,
         "near": left is not None and 0 <= left <= 14,
         "persons": f"{duty.persons:,}" if duty.persons else "",
@@ -260,15 +259,18 @@ def _last(until: date) -> date:
     return until.date() if isinstance(until, datetime) else until
 
 
-def _line(said: Said, names: dict[str, str]) -> dict[str, str]:
-    about = "" if said.kind in {Act.TASK, Act.MEMBER} else said.about
+def _line(said: Said, names: dict[str, str], tasks: dict[str, dict[str, Any]]) -> dict[str, str]:
+    about, what = "" if said.kind is Act.MEMBER else said.about, _ACTS[said.kind]
+    if said.kind is Act.TASK:
+        step, _, task = about.partition(" ")
+        what, about = "Task done" if step == "done" else "Task", tasks[task]["text"] if task in tasks else ""
     if said.kind is Act.NOTE and said.about == "discovered":
         about = "Discovered"
     return {
         "when": dates.write(said.at.date()),
         "time": f"{said.at:%H:%M}",
         "iso": said.at.isoformat(),
-        "what": _ACTS[said.kind],
+        "what": what,
         "about": about.replace(" ", " → ") if said.kind is Act.MOVE else about,
         "text": said.text,
         "by": names.get(said.by, "Unknown login"),

@@ -113,6 +113,11 @@ def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeSt
     most = max((figure for _, figure in figures), default=0)
     step = width / max(len(figures), 1)
     scale = (height - foot - head) / max(most, 1)
+
+    def inside(i: int, text: str) -> float:
+        half = 7 * len(text)  # about half of its width on a phone: at the edges it stays inside
+        return min(max(i * step + step / 2, half), width - half)
+
     parts = [format_html('<line class="rule" x1="0" y1="{0}" x2="{1}" y2="{0}"/>', height - foot, width)]
     written = False
     # Long labels, such as days, would run into each other.
@@ -132,10 +137,9 @@ def columns(title: str, unit: str, figures: Sequence[tuple[str, int]]) -> SafeSt
             )
             if figure == most and not written:
                 written = True
-                parts.append(_label(i * step + step / 2, top - 6, str(figure)))
+                parts.append(_label(inside(i, f"{figure:,}"), top - 6, f"{figure:,}"))
         if i % every == 0:
-            half = 7 * len(label)  # about half of its width on a phone: at the edges it stays inside
-            parts.append(_label(min(max(i * step + step / 2, half), width - half), height - 6, label))
+            parts.append(_label(inside(i, label), height - 6, label))
     words = f"{sum(figure for _, figure in figures)} {unit} in all; the most in one column is {most}"
     return _picture("columns", width, height, title, words, format_html_join("", "{}", ((p,) for p in parts)))
 

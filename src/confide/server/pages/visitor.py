@@ -16,14 +16,14 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from confide.access import budget, challenges
 from confide.access.budget import Usage
-from confide.access.decide import Actor, act_as_member
+from confide.access.decide import Actor, Grant, act_as_member
 from confide.access.glass import ALLOWING
 from confide.access.invitations import INVITERS
 from confide.access.memberships import WORKS
 from confide.access.models import Account, Membership
 from confide.access.raises import APPROVERS
 from confide.access.roles import FORMS, Action, Form, Purpose, Role
-from confide.errors import ConfideError, StepUpNeeded, TooFast
+from confide.errors import AccessDenied, ConfideError, StepUpNeeded, TooFast
 from confide.protect.elements import Element
 from confide.server import keeper
 from confide.server.apps import system
@@ -93,6 +93,16 @@ class Visitor:
     @property
     def reads_journal(self) -> bool:
         return self.form(Action.JOURNAL_READ, Element.NAME) is not Form.REFUSED
+
+    def reader(self, refusal: str = "the journal is for the privacy officer") -> Grant:
+        """Return what lets the person read the practice's journal, which is running the practice.
+
+        Raises:
+            AccessDenied: It is not for this role; *refusal* says so.
+        """
+        if not self.reads_journal:
+            raise AccessDenied(refusal)
+        return system().decide(self.actor, Action.JOURNAL_READ, Purpose.HOPERAT, None, ())
 
     @property
     def mails(self) -> bool:

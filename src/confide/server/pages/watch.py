@@ -14,7 +14,6 @@ from django.views.decorators.http import require_GET, require_http_methods
 from confide.access import budget, reach
 from confide.access.decide import act_as_client, act_as_member
 from confide.access.models import Account, Client, Membership
-from confide.access.roles import Action
 from confide.access.standing import State
 from confide.audit import standing as written
 from confide.audit.patterns import fill
@@ -94,7 +93,7 @@ def watch(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         _step(request, visitor)
         return redirect("pages:watch")
     now = system().clock()
-    grant = system().decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, ())
+    grant = visitor.reader()
     with asking(system().journal, grant, now, what="watch"):
         context = gather(visitor, now)
     return show(request, visitor, "pages/watch.html", context)
@@ -126,7 +125,7 @@ def one(request: HttpRequest, visitor: Visitor, finding: str) -> HttpResponse:
         note, credential = request.POST.get("note", ""), visitor.actor.credential
         system().answers.answer(row.pk, Answer(answer), note, request.user, practice, now, credential)
         return redirect("pages:watch")
-    grant = system().decide(visitor.actor, Action.JOURNAL_READ, visitor.purpose, None, ())
+    grant = visitor.reader()
     lines = find(
         system().journal, grant, Question(ids=row.evidence, actions=ALL, limit=len(row.evidence)), now
     )
@@ -168,6 +167,7 @@ def gather(visitor: Visitor, now: datetime) -> dict[str, object]:
         "spent": spent,
         "seen": sum(each.patients for each in spent),
         "course": course,
+        "found": sum(number for _, number in course),
         "course_picture": svg.columns("Findings to look at, by day", "findings", course),
         "at": f"{now:%H:%M}",
         "mark": mark(practice),
