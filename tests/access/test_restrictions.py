@@ -9,6 +9,8 @@ from confide.access.roles import Form
 from confide.access.ties import Restriction
 from confide.errors import AccessDenied, PatientRestricted
 from confide.protect.elements import Element
+from confide.protect.tokens import Wanted
+from confide.vault.covers import Bare
 from tests.consents import concept, consent, deny
 from tests.practice import Practice, build, observation
 
@@ -101,6 +103,19 @@ def test_programs_are_bound_by_it_in_whatever_way_they_ask(elm, patient):
     named = elm.grant("read", program, "HPAYMT", [patient, other])
     assert named.form(Element.NAME) is Form.STAND_IN
     assert named.form(Element.NAME, [other]) is Form.CLEAR
+
+
+def test_nobody_tries_values_for_what_is_kept_from_them(elm, patient):
+    """A stand-in or a token that is equal says that the value was right."""
+    other, guess = elm.patient(), "XKW449210771"
+    elm.add(consent(patient, deny("HPAYMT", elements=[Element.MEMBER_ID])))
+    program, values = elm.client("HPAYMT"), elm.system.values
+    making, asking = elm.grant("tokenize", program, "HPAYMT"), elm.grant("search", program, "HPAYMT")
+    whose = [(patient, Element.MEMBER_ID), (patient, Element.MRN), (other, Element.MEMBER_ID)]
+    kept = values.protect(making, asking, [Bare(id_, element, guess) for id_, element in whose])
+    assert [isinstance(each, AccessDenied) for each in kept] == [True, False, False]
+    tokens = values.tokenize(making, "plan", [Wanted(element, guess, id_) for id_, element in whose])
+    assert [isinstance(each, AccessDenied) for each in tokens] == [True, False, False]
 
 
 def test_another_practices_restrictions_are_its_own(elm, patient):

@@ -64,7 +64,9 @@ _NARROWED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.
 _BOUNDED: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL, Action.WRITE})
 """What a person does to a chart, and so needs a relationship for."""
 _SHOWING: Final = frozenset({Action.READ, Action.SEARCH, Action.REVEAL})
-"""What a patient's restrictions are about: they ask that nothing is shown, not that nothing is written."""
+_TELLING: Final = _SHOWING | {Action.TOKENIZE}
+"""What a patient's restrictions are about: they ask that nothing is shown, not that nothing is written. The
+token that a value gets says whether it is the one that another token stands for."""
 _FOR_TRUSTED: Final = frozenset({Action.TOKENIZE, Action.EXPORT, Action.MAIL})
 """What nobody's care waits for."""
 _SHUT: Final = Shut()
@@ -272,7 +274,7 @@ def judge(
         table, others = steps.mask(table), steps.mask(others)
         each = {patient: steps.mask(row) for patient, row in each.items()}
     kept: dict[str, frozenset[Element]] = {}
-    if action in _SHOWING:
+    if action in _TELLING:
         rows = chain.from_iterable(known.restrictions.values())
         kept = restrictions.hold(actor.practice, purpose, rows, now, sealed)
     if bounded:  # whoever comes to the desk must be found there

@@ -192,7 +192,7 @@ class Values:
 
         def plan(item: Bare) -> Telling:
             problem = _lacking(keys, item.patient)
-            if item.element not in may:
+            if item.element not in may or asking.form(item.element, [item.patient]) is not Form.CLEAR:
                 problem = AccessDenied("your registration does not allow to ask by this element")
             elif not item.value:
                 problem = problem or Invalid("there is nothing to protect")
@@ -260,7 +260,7 @@ def _require(grant: Grant, action: Action, now: datetime) -> None:
 
 def _plan_token(grant: Grant, wanted: Wanted, reached: Collection[str]) -> Telling:
     problem: ConfideError | None = None
-    if grant.form(wanted.element) is not Form.CLEAR:
+    if grant.form(wanted.element, [wanted.subject] if wanted.subject else ()) is not Form.CLEAR:
         problem = AccessDenied("your registration does not allow to tokenize this element")
     elif wanted.subject and wanted.subject not in reached:
         problem = _nobody()
