@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from datetime import timedelta
 
@@ -80,6 +81,79 @@ def test_they_are_found_read_and_stored_like_the_others(town):
         assert body["address"][0]["line"][0].endswith("Elm Street")
 
 
+def test_what_is_stored_has_the_same_parts_in_the_same_order(elm):
+    """A source that says much of each person: a thief of the database compares bytes."""
+    from confide.records.imports import Unit
+    from confide.records.models import Resource
+
+    core = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
+    common = "http://hl7.org/fhir/StructureDefinition/"
+    white = {"system": "urn:oid:2.16.840.1.113883.6.238", "code": "2106-3", "display": "White"}
+    places = [{"url": "latitude", "valueDecimal": 42.16}, {"url": "longitude", "valueDecimal": -71.08}]
+    resources = []
+    for n in range(12):
+        name = [
+            {"family": f"Fam{n}", "given": [f"Giv{n}", f"Mid{n}"], "use": "official", "prefix": ["Mrs."]},
+            {"use": "maiden", "text": f"Giv{n} Old{n}", "family": f"Old{n}", "given": [f"Giv{n}"]},
+        ]
+        street = {
+            "city": "Boston",
+            "line": [f"{n} Oak Street"],
+            "state": "MA",
+            "text": f"{n} Oak Street, Boston",
+        }
+        number = {"value": f"E-00{4711 + n}", "system": "http://elm.example/mrn", "use": "usual"}
+        resources.append({
+            "resourceType": "Patient", "id": f"p{n}", "meta": {"profile": [core]},
+            "extension": [
+                {"url": core, "extension": [{"url": "ombCategory", "valueCoding": white},
+                                            {"url": "text", "valueString": "White"}]},
+                {"url": f"{common}patient-mothersMaidenName", "valueString": f"Ida Mother{n}"},
+                {"url": "http://elm.example/years", "valueDecimal": 1.25 + n},
+            ],
+            "name": name, "birthDate": f"19{40 + n}-03-11", "gender": "female",
+            "address": [street | {"extension": [{"url": f"{common}geolocation", "extension": places}]}],
+            "telecom": [{"value": "212-555-0199", "use": "home", "system": "phone"}],
+            "multipleBirthBoolean": False, "identifier": [number],
+            "contact": [
+                {"telecom": [{"system": "phone", "value": "212-555-0111"}], "name": {"text": f"Kin{n}"}},
+            ],
+        })  # fmt: skip
+        resources.append({"id": f"o{n}", "meta": {"profile": [core]}, **observation(f"p{n}")})
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]}
+    assert not elm.importer("old").unit(Unit("files", 0, json.dumps(bundle).encode())).refused
+    baits = plant(elm)
+    shapes = {True: set(), False: set()}
+    for row in Resource.objects.filter(type__in=["Patient", "Observation"]):
+        shapes[bool({str(row.pk), row.subject} & baits)].add(
+            (row.elements, shape_of(json.loads(bytes(row.body))))
+        )
+    assert shapes[True] <= shapes[False]
+    clear = [elm.read("Patient", each).body for each in baits]
+    assert {shape_of(body) for body in clear} <= {
+        shape_of(elm.read("Patient", str(pk)).body)
+        for pk in Resource.objects.filter(type="Patient").exclude(pk__in=baits).values_list("pk", flat=True)
+    }
+    for body in clear:
+        assert re.fullmatch(r"E-00[4]\d{3}", body["identifier"][0]["value"])
+        assert body["contact"][0]["name"]["text"] not in {f"Kin{n}" for n in range(12)}
+        given, family = body["name"][1]["given"][0], body["name"][1]["family"]
+        assert body["name"][1]["text"] == f"{given} {family}"
+
+
+def shape_of(value, key=""):
+    """Keys in their order, how long lists are, and what is no value of a person."""
+    if isinstance(value, dict):
+        return str([(name, shape_of(each, name)) for name, each in value.items()])
+    if isinstance(value, list):
+        return str([shape_of(each, key) for each in value])
+    return (
+        str(value)
+        if key in {"url", "system", "use", "code", "resourceType", "profile"}
+        else type(value).__name__
+    )
+
+
 def test_the_database_does_not_say_who_they_are(town):
     from confide.audit.models import JournalEntry
     from confide.watch.models import Bait
@@ -111,6 +185,22 @@ def test_they_age_as_others_do_and_explain_nothing(town):
     assert town.system.planter.is_due(town.clock())
     assert not town.system.planter.is_due(town.clock())
     assert town.system.planter.is_due(town.clock() + timedelta(days=1))
+
+
+def test_a_practice_where_they_cannot_age_keeps_no_other_from_it(town):
+    from confide.access.models import Practice
+    from confide.errors import Damaged
+    from confide.records.models import Resource
+    from confide.watch.models import Bait
+
+    plant(town)
+    Practice.objects.create(pk="00000000-0000-4000-8000-000000000000", name="First")
+    Bait.objects.create(practice="00000000-0000-4000-8000-000000000000", sealed=b"x")
+    before = Resource.objects.count()
+    for _ in range(40):
+        with pytest.raises(Damaged):
+            town.system.planter.age_everywhere(town.clock())
+    assert Resource.objects.count() > before
 
 
 def test_they_are_left_out_of_a_scope(town):

@@ -64,16 +64,13 @@ def _look() -> None:
     system = apps.system()
     now = system.clock()
     system.watch.run(now)
-    from confide.access.models import Practice  # rows: there is no Django yet where this file is read
-
     if system.planter.is_due(now):
-        for practice in Practice.objects.values_list("pk", flat=True):
-            system.planter.age(practice, now)
+        system.planter.age_everywhere(now)
 
 
 def read_on() -> str:
     """Read where those live whose records changed; return what is the matter, if anything."""
-    from confide.incidents import residences  # rows, as above
+    from confide.incidents import residences  # rows: there is no Django yet where this file is read
 
     return _guarded(residences.refresh)
 

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from django.db import DatabaseError, transaction
 
+from confide.access.models import Practice
 from confide.access.roles import Role
 from confide.audit.findings import Event
 from confide.audit.journal import Journal
 from confide.audit.terminal import entry_at
-from confide.errors import Invalid, Unavailable
+from confide.errors import ConfideError, Invalid, Unavailable
 from confide.fhir import json
 from confide.records.imports import Importer, Unit
 from confide.records.models import Resource
@@ -104,13 +105,31 @@ class Planter:
             How many resources were written.
         """
         origins = sorted(self._baits.origins(practice))
-        moulds = self._moulds(practice) if origins else []
-        some = [each for each in origins if moulds and self._dice.randrange(_A_MONTH) == 0]
+        some = [each for each in origins if self._dice.randrange(_A_MONTH) == 0]
+        moulds = self._moulds(practice) if some else []
+        if not moulds:
+            return 0
         for patient, source in some:
             name = str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
             made = synthetic.record(self._dice, self._dice.choice(moulds), patient, name, now.date())
             self._importer(practice, source).unit(Unit("files", 0, synthetic.bundle([made])))
         return len(some)
+
+    def age_everywhere(self, now: datetime) -> int:
+        """Let those of all practices age; one practice that cannot keeps the others from nothing.
+
+        Raises:
+            ConfideError: What was the matter at one of them, after all had their turn.
+        """
+        written, problem = 0, None
+        for practice in Practice.objects.order_by("pk").values_list("pk", flat=True):
+            try:
+                written += self.age(practice, now)
+            except ConfideError as found:
+                problem = found
+        if problem is not None:
+            raise problem
+        return written
 
     def wanted(self, practice: str) -> int:
         """Return how many a practice of its size should have: a few in ten thousand, three at least."""
