@@ -14,7 +14,6 @@ from typing import Final
 from confide.access.decide import Grant
 from confide.access.relationships import Kind
 from confide.access.roles import Action, Form, Purpose
-from confide.audit.codes import DISCLOSE
 from confide.audit.journal import Journal, Outcome
 from confide.audit.questions import Question, asking, entries
 
@@ -25,9 +24,10 @@ GLASS: Final = "break-glass"
 _SEEN: Final = (Action.READ.value, Action.SEARCH.value, Action.REVEAL.value)
 TOLD: Final = (
     *_SEEN, Action.WRITE.value, Action.IMPORT.value, Action.EXPORT.value, Action.MAIL.value,
-    Action.JOURNAL_READ.value, DISCLOSE, GLASS,
+    Action.JOURNAL_READ.value, GLASS,
 )  # fmt: skip
-"""The actions that the report tells of."""
+"""The actions that the report tells of. That a disclosure was written down is told by the accounting alone,
+which knows until when an agency has asked for silence (45 CFR 164.528(a)(2)); this report would break it."""
 
 _COLUMNS: Final = (
     "at", "actor_kind", "actor", "role", "action", "purpose", "elements", "resource_type", "resource_id",

@@ -48,7 +48,8 @@ class Question:
         outcomes: Only with one of these outcomes.
         actions: Only of these actions, as the journal calls them.
         letters: Only of these actions, as FHIR calls them: ``C``, ``R``, ``U``, ``D``, ``E``.
-        resource: Only about this: its type and its id; an empty type is any.
+        resource: Only about this: its type and its id; an empty type is any. A patient stands in each
+            entry about any of their records.
         before: Only entries with a smaller id: the last id of a page asks for the next page.
         limit: 0 to 1000.
     """
@@ -140,7 +141,8 @@ def entries(practice: str, question: Question) -> QuerySet[JournalEntry]:
             chosen = chosen.filter(**{condition: value})
     if question.resource is not None:
         kind, id_ = question.resource
-        chosen = chosen.filter(resource_id=id_, **({"resource_type": kind} if kind else {}))
+        about = Q(resource_id=id_, **({"resource_type": kind} if kind else {}))
+        chosen = chosen.filter(about | Q(patient=id_) if kind in {"", "Patient"} else about)
     return chosen if question.letters is None else chosen.filter(_lettered(question.letters))
 
 

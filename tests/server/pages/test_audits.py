@@ -65,6 +65,41 @@ def test_what_is_asked_for_is_found_and_nothing_else(day, privacy):
     assert ask(privacy, patient="somebody's number") == []
 
 
+def test_a_patient_is_in_every_entry_about_their_record(day, privacy):
+    about = [event["id"] for event in ask(privacy, patient=day.patient)]
+    for written in (
+        f"Patient/{day.patient}",
+        day.patient,
+        f"http://testserver/fhir/R4/Patient/{day.patient}",
+    ):
+        found = [event["id"] for event in ask(privacy, entity=written)]
+        assert [id_ for id_ in found if id_ in about] == about
+    assert ask(privacy, entity=f"Observation/{day.patient}") == []
+
+
+def test_a_date_is_all_of_what_is_written(day, privacy):
+    one = ask(privacy, patient=day.patient)[0]
+    at = one["recorded"]
+    assert len(at) == len("2026-03-02T09:01:00.000250Z")
+    for end in (10, 16, 19, 21, 23, 26):
+        written = at[:end] + ("Z" if end > 10 else "")
+        for prefix in ("", "eq", "ge", "le"):
+            found = ask(privacy, patient=day.patient, date=prefix + written)
+            assert one["id"] in {event["id"] for event in found}, written
+        for prefix in ("gt", "lt", "sa", "eb"):
+            found = ask(privacy, patient=day.patient, date=prefix + written)
+            assert one["id"] not in {event["id"] for event in found}, written
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"entity": "\x00/1"}, {"entity": "x\x00/1"}, {"entity": "Patient/1/_history/2"}, {"entity": "urn:x|1"},
+     {"_id": "\u0663"}, {"date": "2026-03-02T09"}, {"date": "2026-03-02T0901Z"}, {"date": "\u0662026"}],
+)  # fmt: skip
+def test_what_cannot_be_asked_for_is_refused(day, privacy, asked):
+    assert privacy.get(JOURNAL, asked).status_code == 400
+
+
 def test_pages_follow_each_other(day, privacy):
     every = [event["id"] for event in ask(privacy, patient=day.patient)]
     found, address = [], f"{JOURNAL}?patient={day.patient}&_count=3"

@@ -66,6 +66,7 @@ def test_it_is_for_the_privacy_officer(surgery, desk, doctor):
 
 
 def test_a_page_that_is_none_is_refused(surgery, privacy):
-    assert privacy.get("/journal", {"before": "x"}).status_code == 422
+    for wrong in ("x", "\u00b2", "\u0663", "9" * 19):
+        assert privacy.get("/journal", {"before": wrong}).status_code == 422
     assert privacy.get("/journal", {"patient": "Quernheim"}).status_code == 404
     assert privacy.get("/journal", {"before": "1"}).status_code == 200

@@ -124,6 +124,10 @@ def test_an_agency_may_ask_for_silence(day, privacy):
     later = (timezone.now() + timedelta(days=9)).date().isoformat()
     assert privacy.post(address, {**COUNTY, "silent_until": later}).status_code == 302
     assert "County" not in text(privacy.get(address))
+    report = text(privacy.get(f"/patients/{day.patient}/accesses"))
+    assert "told" not in report
+    assert "outside" not in report
+    assert "Clinical text Because you asked" not in report
     assert privacy.post(address, {**COUNTY, "silent_until": "2026-02-04"}).status_code == 302
     assert "1 disclosure is accounted for" in text(privacy.get(address))
 

@@ -49,9 +49,15 @@ PARAMETERS: Final = (
 """What may be searched by, each with its kind."""
 
 _PRESENTATION: Final = frozenset({"_format", "_pretty", "_total"})
-_DIGITS: Final = re.compile(r"\d{1,18}").fullmatch
-_TIME: Final = r"T[0-9:.]+(?:Z|[+-]\d{2}:\d{2})"
-_DATE: Final = re.compile(rf"(eq|ge|gt|le|lt|sa|eb)?(\d{{4}}(?:-\d{{2}}(?:-\d{{2}}(?:{_TIME})?)?)?)")
+_DIGITS: Final = re.compile(r"\d{1,18}", re.ASCII).fullmatch
+_TIME: Final = r"T\d{2}:\d{2}(?P<seconds>:\d{2}(?:\.(?P<fraction>\d{1,9}))?)?(?:Z|[+-]\d{2}:\d{2})"
+_DATE: Final = re.compile(
+    rf"(eq|ge|gt|le|lt|sa|eb)?(\d{{4}}(?:-\d{{2}}(?:-\d{{2}}(?:{_TIME})?)?)?)", re.ASCII
+)
+_REFERENCE: Final = re.compile(
+    r"(?:https?://[\x21-\x7e]+/)?(?:([A-Za-z]{1,64})/)?([A-Za-z0-9.\-]{1,64})"
+).fullmatch
+_MICROSECONDS: Final = 6
 _YEAR, _MONTH, _DAY = 4, 7, 10
 _DECEMBER: Final = 12
 
@@ -256,10 +262,10 @@ def _named(name: str, value: str) -> str:
 
 
 def _thing(name: str, value: str) -> tuple[str, str]:
-    kind, _, id_ = value.rpartition("/")
-    if not id_ or "," in value or len(value) > 128:
-        raise _refuse(name, "value", f"{name} is one reference, such as Observation/id")
-    return kind, own_id(id_) or "-"
+    reference = _REFERENCE(value)
+    if reference is None:
+        raise _refuse(name, "value", f"{name} is one reference, such as Observation/id, without a version")
+    return reference[1] or "", own_id(reference[2]) or "-"
 
 
 def _letters(name: str, value: str) -> list[str]:
@@ -291,7 +297,7 @@ def _narrow(said: dict[str, Any], value: str) -> None:
     """Take one more date: all of them must hold."""
     match = _DATE.fullmatch(value)
     try:
-        low, high = _span(match[2]) if match else (None, None)
+        low, high = _span(match) if match else (None, None)
     except (ValueError, OverflowError):
         low = high = None
     if match is None or low is None or high is None:
@@ -305,12 +311,13 @@ def _narrow(said: dict[str, Any], value: str) -> None:
         said["until"] = min(until, said.get("until", until))
 
 
-def _span(text: str) -> tuple[datetime, datetime]:
-    """The first moment of a date, and the first after it."""
+def _span(written: re.Match[str]) -> tuple[datetime, datetime]:
+    """The first moment of a date as it was written, and the first after it: a minute is all of the minute."""
+    text = written[2]
     if len(text) > _DAY:
-        at = datetime.fromisoformat(text).astimezone(UTC)
-        step = timedelta(microseconds=1) if "." in text else timedelta(seconds=1)
-        return at, at + step
+        at, digits = datetime.fromisoformat(text).astimezone(UTC), written["fraction"] or ""
+        step = timedelta(microseconds=10 ** max(0, _MICROSECONDS - len(digits)))
+        return at, at + (step if written["seconds"] else timedelta(minutes=1))
     year, month, day = int(text[:4]), int(text[5:7] or 1), int(text[8:10] or 1)
     low = datetime(year, month, day, tzinfo=UTC)
     if len(text) == _YEAR:

@@ -164,7 +164,7 @@ def page_number(text: str) -> int | None:
     """Read the id of the entry before which a page begins; None where the newest are asked for."""
     if not text:
         return None
-    if not text.isdigit() or len(text) > 18:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Invalid("a page of the journal is named by a number")
     return int(text)
 

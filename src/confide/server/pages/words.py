@@ -9,7 +9,6 @@ from typing import Final
 from confide.access.relationships import Kind
 from confide.access.roles import Action, Form, Purpose, Role
 from confide.audit.accesses import GLASS, Access
-from confide.audit.codes import DISCLOSE
 from confide.protect.elements import CATALOGUE, Element
 from confide.server.naming import Names
 from confide.server.pages import dates
@@ -24,7 +23,6 @@ _VERBS: Final[Mapping[str, str]] = {
     Action.EXPORT: "sent it, or a part of it, away",
     Action.MAIL: "wrote a letter to you about it",
     Action.JOURNAL_READ: "read who had opened it",
-    DISCLOSE: "wrote down that something was told to somebody outside",
     GLASS: "broke the glass: opened it in an emergency",
 }
 _BECAUSE: Final[Mapping[str, str]] = {
