@@ -65,6 +65,7 @@ def issue(
     days: tuple[int, int] = (-1, 30),
     uses: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CLIENT_AUTH,),
     curve: ec.EllipticCurve | None = None,
+    extension: x509.ExtensionType | None = None,
 ) -> Paper:
     """Make a key and a certificate for it, issued by *issuer*, or by itself."""
     key = ec.generate_private_key(curve or ec.SECP256R1())
@@ -95,6 +96,8 @@ def issue(
         builder = builder.add_extension(x509.ExtendedKeyUsage(list(uses)), critical=False)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=False)
     return Paper(builder.sign(signer, hashes.SHA256()), key)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from urllib.parse import urlencode
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from django.test import Client as Http
 
 from confide.access import keys
@@ -146,6 +148,18 @@ def test_an_authority_says_whose_certificate_it_is(practice: Any, behind_proxy: 
         issue("by no authority", issue("leaf", ROOT, names=DNS), names=DNS),
     ):
         assert ask(lab.pk, wrong.header).json() == STRANGER, wrong.certificate.subject
+
+
+def test_a_certificate_whose_extensions_cannot_be_read(practice: Any, behind_proxy: None) -> None:
+    lab = register(practice, ROOT, subject="dn:CN=lab")
+    good = issue("lab", ROOT).certificate.public_bytes(Encoding.DER)
+    twice = good.replace(b"\x06\x03\x55\x1d\x0e", b"\x06\x03\x55\x1d\x23")  # the authority's key, again
+    names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3005a303020101"))
+    for der in (twice, issue("lab", ROOT, extension=names).certificate.public_bytes(Encoding.DER)):
+        header = f":{b64encode(der).decode()}:"
+        assert ask(lab.pk, header).json() == STRANGER
+        assert ask(lab.pk, issue("lab", MIDDLE).header, header).json() == STRANGER
+    assert ask(lab.pk, f":{b64encode(good).decode()}:").status_code == 200
 
 
 def test_a_name_of_another_kind(practice: Any, behind_proxy: None) -> None:

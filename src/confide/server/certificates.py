@@ -45,6 +45,8 @@ _LONGEST: Final = 32 * 1024
 _MOST_LINKS: Final = 8
 _PEM: Final = "-----BEGIN CERTIFICATE-----"
 _SMALLEST_RSA: Final = 2048
+_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What the package raises for a certificate whose parts it reads late, when they are asked for."""
 
 
 def presented(request: HttpRequest) -> x509.Certificate | None:
@@ -204,7 +206,7 @@ def find_authority(
     policies = builder.extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=leaf)
     try:
         verified = policies.build_client_verifier().verify(certificate, list(chain))
-    except (VerificationError, ValueError):
+    except (VerificationError, *_UNREADABLE):
         return ""
     if not _may_sign_in(certificate):
         return ""
@@ -226,7 +228,7 @@ def _anchor(jwk: Mapping[str, Any]) -> x509.Certificate:
 def _subjects(certificate: x509.Certificate) -> frozenset[str]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         names = x509.SubjectAlternativeName([])
     found = {f"dn:{certificate.subject.rfc4514_string()}"}
     found |= {f"san_dns:{each.lower()}" for each in names.get_values_for_type(x509.DNSName)}
@@ -240,6 +242,6 @@ def _may_sign_in(certificate: x509.Certificate) -> bool:
         uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return True
-    except ValueError:
+    except _UNREADABLE:
         return False
     return x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH in uses
