@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from datetime import timedelta
+from hashlib import sha256
 
 import pyrage
 import pytest
@@ -18,7 +19,9 @@ from confide.incidents import standalone, veris
 from confide.incidents.exhibits import Kind
 from confide.incidents.facts import Way
 from confide.incidents.forms import FORMS, ORDER, pack, unpack
+from confide.incidents.questions import Question
 from confide.protect.elements import Element
+from tests.exports import House
 from tests.incidents.test_scopes import at, question, verify
 from tests.practice import NOW
 
@@ -81,8 +84,12 @@ def test_a_bundle_verifies_elsewhere_and_says_what_was_changed(elm, reading, fro
     # Whoever writes the manifest anew is found by the hash of the scope, and by the journal.
     lines = (folder / "scope.tsv").read_bytes().splitlines(keepends=True)
     (folder / "scope.tsv").write_bytes(lines[0])
-    (folder / "manifest.json").write_text('{"files": {}}')
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["scope.tsv"] = sha256(lines[0]).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     assert "not the one that was frozen" in run(folder, key).stderr
+    (folder / "manifest.json").write_text('{"files": {}}')
+    assert "is not in the manifest" in run(folder, key).stderr
     head = json.loads((folder / "scope.json").read_text())
     with pytest.raises(ValueError, match="1 records differ"):
         standalone.compare(folder, head, lines[:1])
@@ -129,3 +136,81 @@ def _words(told):
     if isinstance(told, list):
         return set().union(*(_words(each) for each in told), set())
     return {told} if isinstance(told, str) else set()
+
+
+def bundle(elm, reading, made, scope, folder):
+    """Unpack the evidence of a scope; return the folder."""
+    owner, key = x25519.Identity.generate(), str(elm.system.sequencer.key)
+    path = folder / f"evidence-{scope.version}.zip.age"
+    elm.system.evidence.write(reading(), made, scope, path, str(owner.to_public()), key)
+    unpacked = folder / f"unpacked-{scope.version}"
+    zipfile.ZipFile(io.BytesIO(pyrage.decrypt(path.read_bytes(), [owner]))).extractall(unpacked)
+    return unpacked
+
+
+def test_what_left_with_an_export_long_before_it_was_stolen_is_verified_too(elm, reading, tmp_path):
+    outgoing = tmp_path / "outgoing"
+    outgoing.mkdir()
+    for state in ("ME", "Texas"):
+        elm.patient(**at(state))
+    house = House(elm, outgoing)
+    export = house.approved()
+    house.run(export)
+    verify(elm)
+    elm.clock.advance(days=30)
+    now = elm.clock()
+    verify(elm)
+    made = elm.system.cases.open(reading(), "A stolen disk", now, way=Way.MEDIUM)
+    asked = Question(since=now - timedelta(days=1), until=now + timedelta(days=1), exports=(export.id,))
+    scope = elm.system.scopes.measure(reading(), made, asked)
+    assert scope.records == 2
+    assert scope.first < asked.since
+    begun = []
+    check = verify(elm)
+    elm.system.scopes.prove(reading(), scope, lambda since: begun.append(since) or check(since))
+    assert begun == [scope.first], "the entries that it is counted from are verified"
+    elm.system.scopes.freeze(reading(), scope)
+    found = run(bundle(elm, reading, made, scope, tmp_path), str(elm.system.sequencer.key))
+    assert found.returncode == 0, found.stderr
+    assert "exactly these 2 records" in found.stdout
+
+
+def test_whoever_makes_a_bundle_up_is_found(elm, reading, frozen, tmp_path):
+    """All hashes that are no secret are written anew, as somebody would who wants another scope."""
+    made, scope = frozen
+    verify(elm)
+    elm.clock.advance(minutes=11)
+    elm.system.cases.note(reading(), made, "Later")
+    verify(elm)
+    folder, key = bundle(elm, reading, made, scope, tmp_path), str(elm.system.sequencer.key)
+    found = run(folder, key)
+    assert found.returncode == 0, found.stderr
+    assert "the entry by which exactly this scope was frozen" in found.stdout
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    head, lines = json.loads((folder / "scope.json").read_text()), kept[folder / "scope.tsv"].splitlines(True)
+
+    def forge(head, lines):
+        hashed = sha256(json.dumps(head["digest_of"], sort_keys=True, separators=(",", ":")).encode() + b"\n")
+        (folder / "scope.tsv").write_bytes(b"".join(lines))
+        hashed.update(b"".join(lines))
+        told = {**head, "digest": hashed.hexdigest()}
+        (folder / "scope.json").write_text(json.dumps(told, indent=1))
+        return seal()
+
+    def seal():
+        files = json.loads(kept[folder / "manifest.json"])["files"]
+        files = {name: sha256((folder / name).read_bytes()).hexdigest() for name in files}
+        (folder / "manifest.json").write_text(json.dumps({"files": files}))
+        return run(folder, key).stderr
+
+    assert not forge(head, lines), "the same again is right"
+    fewer = {**head, **standalone.count(lines[:1]), "honey": [lines[1].split(b"\t")[1].decode()]}
+    assert "no entry by which this scope was frozen" in forge(fewer, lines[:1])
+    assert "figures of scope.json" in forge({**head, "states": {"ME": 2}}, lines)
+    moved = [lines[0].replace(b"ME", b"TX"), lines[1].replace(b"ME", b"TX")]
+    assert "no entry by which" in forge({**head, **standalone.count(moved)}, moved)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    (folder / "evidence").mkdir()
+    (folder / "evidence" / "more.txt").write_text("never put in")
+    assert "more.txt is not in the manifest" in run(folder, key).stderr

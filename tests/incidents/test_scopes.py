@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 from confide.audit import verdict
 from confide.errors import AccessDenied, Invalid, Unknown
-from confide.incidents import census, halves, scopes
+from confide.incidents import census, halves, residences, scopes
 from confide.incidents.course import Breadth
 from confide.incidents.facts import Way
 from confide.incidents.models import Exposed, Residence, Scope
@@ -158,6 +158,24 @@ def test_what_changed_between_counting_and_freezing_is_not_frozen(elm, thief, in
     elm.read("Patient", late, elm.grant("read", thief, "TREAT", elements=[Element.NAME]))
     with pytest.raises(Invalid, match="changed since"):
         elm.system.scopes.freeze(reading(), found)
+    assert not Exposed.objects.exists()
+
+
+def test_figures_that_only_changed_places_are_not_frozen(elm, thief, taken, incident, reading):
+    """Maine's Social Security number is Texas's by now: the totals are the same, and the rows are not."""
+    counting = elm.system.scopes
+    made = counting.measure(reading(), incident, question(actors=(thief.id,)))
+    counting.prove(reading(), made, verify(elm))
+    elm.put("Patient", taken[0], **at("TX"))
+    elm.put("Patient", taken[1], **at("ME"))
+    residences.refresh()
+    with pytest.raises(Invalid, match="changed since"):
+        counting.freeze(reading(), made)
+    again = counting.measure(reading(), incident, question(actors=(thief.id,)))
+    counting.prove(reading(), again, verify(elm))
+    elm.read("Patient", taken[0], elm.grant("read", thief, "TREAT", elements=[Element.NAME]))
+    with pytest.raises(Invalid, match="changed since"):
+        counting.freeze(reading(), again)  # seen once more: the last time is another one
     assert not Exposed.objects.exists()
 
 

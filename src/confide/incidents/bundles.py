@@ -26,7 +26,6 @@ from confide.incidents.cases import Cases, storing
 from confide.incidents.course import Act
 from confide.incidents.exhibits import LARGEST, Kind, keep, read
 from confide.incidents.models import Exhibit, Incident, Scope
-from confide.incidents.questions import Question
 from confide.vault.door import Clock
 
 _README: Final = """\
@@ -35,8 +34,9 @@ Evidence of incident {id}, scope version {version}.
     python check.py --log-key "{key}"
 
 checks, with Python 3.11 and the package cryptography, that each file is the one that was put in, that the
-journal's entries are as they were sealed, and that the scope is exactly what those entries say. Compare the
-key with the one that you got by hand. Read check.py and standalone.py before you believe them.
+journal's entries are as they were sealed, that the scope is exactly what those entries say, and that one of
+them is that by which exactly this scope was frozen. Compare the key with the one that you got by hand. Read
+check.py and standalone.py before you believe them.
 
 journal.ndjson   the journal's tree from before the window on; entries of others as their hashes
 scope.json       what was asked and counted; scope.tsv: practice, patient, shown, state, first, last
@@ -118,8 +118,10 @@ class Bundles:
                 os.fsync(file.fileno())
             with beside.open("rb") as file:
                 written = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = bytes.fromhex(written)
             with storing():
-                self._cases.record(grant, incident, Act.BUNDLE, f"version {scope.version} {written}")
+                about = f"version {scope.version} {written}"
+                self._cases.record(grant, incident, Act.BUNDLE, about, sha256=sha256)
             beside.rename(path)
         except OSError as problem:
             raise Unavailable(f"the bundle cannot be written ({type(problem).__name__})") from None
@@ -130,10 +132,9 @@ class Bundles:
     def _members(
         self, incident: Incident, scope: Scope, log_key: str, honey: list[str]
     ) -> Iterator[tuple[str, Iterable[bytes]]]:
-        question = Question.read(scope.question)
         reach = scopes.reach(incident)
         practice = reach[0] if reach else None
-        journal = extract.extract(practice, question.since)
+        journal = extract.extract(practice, scopes.begin(scope))
         yield "journal.ndjson", (line.encode() for line in journal)
         told = {
             "digest_of": scopes.digest_of(scope),

@@ -301,6 +301,7 @@ class Cases:
         text: str = "",
         *,
         at: datetime | None = None,
+        sha256: bytes = b"",
     ) -> int:
         """Write a step into the journal and the timeline, in the caller's transaction.
 
@@ -311,6 +312,7 @@ class Cases:
             about: Codes and ids; never what was typed.
             text: What was typed; sealed.
             at: When it happened, if not now.
+            sha256: Of what it is about, for the entry: whoever has that can show it.
 
         Returns:
             The id of the entry.
@@ -326,7 +328,8 @@ class Cases:
             text,
             at,
             lambda now: replace(
-                entry_for(grant, now, resource_type=RESOURCE, resource_id=incident.pk), action=act.value
+                entry_for(grant, now, resource_type=RESOURCE, resource_id=incident.pk, body_sha256=sha256),
+                action=act.value,
             ),
             grant.actor.id,
         )

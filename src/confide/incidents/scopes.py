@@ -31,6 +31,7 @@ from confide.incidents.questions import Question, legs
 from confide.incidents.statutes import UNKNOWN
 from confide.protect.elements import Element
 from confide.vault.door import Clock
+from confide.vault.models import Export
 
 _CHUNK: Final = 5000
 _MOST_WRONG: Final = 20
@@ -114,7 +115,7 @@ class Scopes:
         return made
 
     def prove(self, grant: Grant, scope: Scope, verify: Callable[[datetime], Verdict]) -> Scope:
-        """Verify the journal from before the window on, and keep what that says beside the count.
+        """Verify the journal from before what was counted on, and keep what that says beside the count.
 
         Args:
             grant: The privacy officer's.
@@ -127,8 +128,7 @@ class Scopes:
         self._cases.require_lead(grant)
         if scope.frozen_at is not None:
             raise Invalid("the scope is frozen: what it says stays (count a new version)")
-        question = Question.read(scope.question)
-        verdict = verify(question.since)
+        verdict = verify(begin(scope))
         scope.sound = not verdict.wrong and verdict.size > 0
         scope.checkpoint = verdict.size
         scope.proof = {
@@ -161,14 +161,15 @@ class Scopes:
             before = incident.scopes.filter(frozen_at__isnull=False).order_by("version").last()
             census.keep(who, scope.pk)
             found = census.recount(scope.pk)
-            if (found.states, found.elements) != (scope.states, scope.elements):
+            if not _same(scope, found):
                 raise Invalid("what is counted changed since this version was made (count a new one)")
             scope.frozen_at, scope.frozen_by = now, grant.actor.id
             scope.digest = digest(scope)
             if before is not None:
                 scope.difference = _difference(before, scope)
             scope.save(update_fields=["frozen_at", "frozen_by", "digest", "difference"])
-            self._cases.record(grant, incident, Act.FREEZE, f"version {scope.version}")
+            about = f"version {scope.version}"
+            self._cases.record(grant, incident, Act.FREEZE, about, sha256=scope.digest)
             self._tell_practices(grant, incident, found.practices, now)
         return scope
 
@@ -187,6 +188,13 @@ class Scopes:
             if practice != incident.practice
         ]
         self._journal.append(others)
+
+
+def begin(scope: Scope) -> datetime:
+    """Return since when the journal has what a scope is counted from: exports left before they were lost."""
+    question = Question.read(scope.question)
+    asked = Export.objects.filter(pk__in=question.exports).values_list("requested_at", flat=True)
+    return min([question.since, *([scope.first] if scope.first else []), *asked])
 
 
 def reach(incident: Incident) -> tuple[str, ...]:
@@ -291,6 +299,16 @@ def _shares(scope: Scope, found: census.Count) -> list[Share]:
         Share(scope=scope, practice=practice, state=state, records=cell.records, elements=cell.elements)
         for (practice, state), cell in sorted(found.cells.items())
     ]
+
+
+def _same(scope: Scope, found: census.Count) -> bool:
+    """Tell whether what is counted now is what a version says, in each practice and state."""
+    rows = scope.shares.values_list("practice", "state", "records", "elements")
+    told = {(practice, state): (records, elements) for practice, state, records, elements in rows}
+    counted = {where: (cell.records, cell.elements) for where, cell in found.cells.items()}
+    if (found.states, found.elements) != (scope.states, scope.elements):
+        return False
+    return told == counted and (found.first, found.last) == (scope.first, scope.last)
 
 
 def _difference(before: Scope, after: Scope) -> dict[str, Any]:
