@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,7 @@ def parsers(parser: argparse.ArgumentParser, name: str = "confide") -> dict[str,
     return found
 
 
+ROOT = Path(__file__).parents[2]
 ALL = parsers(command.parser())
 WITHOUT_INSTALLATION = (
     "confide passwords build", "confide keyring", "confide inspect", "confide protect", "confide reveal",
@@ -39,6 +43,31 @@ def test_a_command_explains_itself(name: str) -> None:
     assert "exit codes" in text
     assert ("--data" in text) is (not name.startswith(WITHOUT_INSTALLATION))
     assert max(map(len, text.splitlines())) <= 120
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of each line that is a command, without what a shell does then or a remark says."""
+    found = []
+    for line in re.sub(r"\\\n\s*", " ", text).splitlines():
+        if m := re.match(r"\s*(?:\.venv/bin/)?confide ([a-z].*)", line):
+            words = shlex.split(re.split(r"\s{3,}", m[1])[0], comments=True)
+            found.append(words[: next((i for i, word in enumerate(words) if word in {"&&", ">", "|"}), None)])
+    return found
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_option_has_words_and_each_example_is_a_command(name: str) -> None:
+    for action in ALL[name]._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            assert re.match(r"(?!\(?default)\S", action.help or ""), action.dest
+    for words in commands(ALL[name].epilog or ""):
+        command.parser().parse_args(words)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))], ids=lambda p: p.stem)
+def test_each_command_in_the_documentation_is_one(page: Path) -> None:
+    for words in commands(page.read_text(encoding="utf-8")):
+        command.parser().parse_args(words)
 
 
 @pytest.mark.parametrize(

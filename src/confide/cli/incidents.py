@@ -116,7 +116,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--recipient", metavar="AGE1...", help="the age key that the bundle is for")
     parser = _one(actions, "evidence", "keep a file", "Keep a piece of evidence.",
         judgement.EVIDENCE, lambda args: judgement.evidence(args, _begin_at))  # fmt: skip
-    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("file", metavar="FILE", type=Path, help="the piece, such as proof.ndjson")
     parser.add_argument("--kind", choices=("proof", "journal-export", "other"), default="proof",
         help="what it is (default: %(default)s)")  # fmt: skip
     parser = _one(actions, "move", "to another state", "Bring an incident to another state.", _MOVE, move)
@@ -137,11 +137,11 @@ def _register_remedies(actions: Any) -> None:
     parser.add_argument("--patient", metavar="ID", action="append", default=[],
         help="new numbers for this person of the scope only; repeatable")  # fmt: skip
     parser = actions.add_parser("approve", help="a remedy: the second person's word")
-    installation.describe(parser, "Agree to a remedy; it is done at once, or by renew.", judgement.REMEDY)
+    installation.describe(parser, "Agree to a remedy; it is done at once, or by renew.", judgement.APPROVE)
     parser.add_argument("id", metavar="REQUEST", help="the request's id")
     _finish(parser, lambda args: judgement.approve(args, _begin))
     parser = actions.add_parser("renew", help="a remedy that takes long: do it, or go on with it")
-    installation.describe(parser, "Do a remedy that was agreed to, from where it stands.", judgement.REMEDY)
+    installation.describe(parser, "Do a remedy that was agreed to, from where it stands.", judgement.RENEW)
     parser.add_argument("id", metavar="REQUEST", help="the request's id")
     _finish(parser, lambda args: judgement.renew(args, _begin))
 
@@ -238,7 +238,10 @@ def scope(args: argparse.Namespace) -> int:
                 task, completed=done, total=total, count=done)),
         )  # fmt: skip
     scoping.tell(counted)
-    show.advice((f"confide incident freeze {incident.pk[:8]}", "before a notice goes by it"))
+    show.advice(
+        (f"confide incident match {incident.pk[:8]}", "how many persons these records are"),
+        (f"confide incident freeze {incident.pk[:8]}", "before a notice goes by it"),
+    )
     return show.DONE if counted.sound else show.FAILED
 
 

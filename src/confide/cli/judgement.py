@@ -41,15 +41,27 @@ examples:
   confide incident remedy 3f2a91c0 retokenise --to Lab --by plindgren
   confide incident remedy 3f2a91c0 rekey --to Lab --by plindgren
   confide incident remedy 3f2a91c0 renumber --to Lab --patient 5c0f... --by plindgren
-  confide incident approve 7d0e4c2b-... --by mlopez-po
-  confide incident renew 7d0e4c2b-... --by plindgren
 
 revoke takes password and sessions from the logins of the newest scope, and tokens from its programs, and
 freezes these. retokenise gives exactly the persons of the frozen scope new tokens; the list of old and new
 goes to a destination, encrypted. rekey seals exactly their records under fresh keys, and renumber gives them,
 or those named by --patient, new record numbers; the old ones go on finding them. Both write lists of old and
 new to the destination, and are done by renew, which goes on where it was stopped. Another person must agree
-before anything is done.
+before anything is done (confide incident approve).
+"""
+APPROVE: Final = """\
+example:
+  confide incident approve 7d0e4c2b-1b5e-4f2a-9f0e-2a6f1c3d4e5f --by dokafor
+
+Another privacy officer than the one who asked. revoke and retokenise are done at once; rekey and renumber are
+done by `confide incident renew`.
+"""
+RENEW: Final = """\
+example:
+  confide incident renew 7d0e4c2b-1b5e-4f2a-9f0e-2a6f1c3d4e5f --by plindgren
+
+Does a rekey or renumber that was agreed to, and shows how far it is. Stopped, the same command goes on where
+it was; nobody is done twice or left out.
 """
 EXPORT: Final = """\
 examples:

@@ -70,7 +70,13 @@ def describe(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--authority", metavar="FILE", type=Path, help="who issues its certificates, PEM (mutual TLS)"
     )
-    parser.add_argument("--days", metavar="N", type=int, default=366, help="(default: %(default)s)")
+    parser.add_argument(
+        "--days",
+        metavar="N",
+        type=int,
+        default=366,
+        help="for how long the key holds: 1 to 366 (default: %(default)s)",
+    )
 
 
 def obtain(args: argparse.Namespace) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from confide.errors import Invalid
 PREVIEW: Final = """\
 examples:
   confide notice preview --facts notice.toml --elements name,ssn --state MA
-  confide notice preview --facts notice.toml --elements name,clinical --kind parent --language es --pdf
-  letter.pdf confide notice preview --facts notice.toml --elements name,ssn --templates ./letters
+  confide notice preview --facts notice.toml --elements name,clinical --kind parent --language es
+  confide notice preview --facts notice.toml --elements name,ssn --templates ./letters --pdf letter.pdf
 
 The letter of a made-up person, how hard it is to read, and what the state forbids and asks. It needs no
 installation. --templates is a folder of the practice's own: files such as individual.en.txt.
@@ -110,7 +110,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _facts(parser)
     parser.add_argument("--elements", metavar="E,...", required=True, help="what was shown: name,ssn ...")
     parser.add_argument("--kind", default="individual", help="individual, parent, family, media ...")
-    parser.add_argument("--language", choices=("en", "es"), default="en", help="(default: %(default)s)")
+    parser.add_argument(
+        "--language", choices=("en", "es"), default="en", help="of what is written (default: %(default)s)"
+    )
     parser.add_argument("--state", default="", metavar="XX", help="where the person lives: two letters")
     parser.add_argument("--pdf", type=Path, metavar="FILE", help="write it as a PDF file, too")
     parser.set_defaults(run=preview)
@@ -171,7 +173,9 @@ def _at_large(actions: Any) -> None:
         mailing.public, "the incident's",
     )  # fmt: skip
     _facts(parser)
-    parser.add_argument("--language", choices=("en", "es"), default="en", help="(default: %(default)s)")
+    parser.add_argument(
+        "--language", choices=("en", "es"), default="en", help="of what is written (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="an existing folder")
 
 

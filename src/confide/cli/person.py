@@ -24,7 +24,7 @@ def describe(parser: argparse.ArgumentParser, *, required: bool = True, default:
     """Give a command the options ``--by`` and ``--practice``."""
     parser.add_argument(
         "--by",
-        metavar="EMAIL",
+        metavar="WHO",
         required=required,
         default=default,
         help=f"who you are: username or e-mail; the password is asked for, or taken from {PASSWORD}",

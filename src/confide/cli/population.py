@@ -57,7 +57,13 @@ def describe(parser: argparse.ArgumentParser, persons: int, practices: int) -> N
     parser.add_argument(
         "--practices", metavar="N", type=_count, default=practices, help="over which (default: %(default)s)"
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=7, help="default: %(default)s")
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        default=7,
+        help="equal seeds give equal people (default: %(default)s)",
+    )
     parser.add_argument(
         "--states",
         choices=("anchor", "census"),

@@ -61,7 +61,9 @@ _WAITS: Final = {
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser(
-        "staff", help="people who sign in: add, list, raise, freeze, thaw", description=__doc__
+        "staff",
+        help="people who sign in: add, invite, reset, approve, freeze, thaw, list",
+        description=__doc__,
     )
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     parser = actions.add_parser("add", help="add a person, or a role to a person")

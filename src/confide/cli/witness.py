@@ -75,7 +75,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--alarm", metavar="COMMAND", default="", help="is run with the alarm as its input")
     parser.add_argument("--webhook", metavar="URL", default="", help="gets the alarm as JSON")
     parser.add_argument(
-        "--syslog", metavar="SOCKET|HOST:PORT", default="", help="default: this machine's /dev/log, if any"
+        "--syslog",
+        metavar="SOCKET|HOST:PORT",
+        default="",
+        help="where alarms go, too (default: this machine's /dev/log, if any)",
     )
     parser.add_argument("--authorities", metavar="FILE", type=Path, help="who vouches for the log's server")
     parser.set_defaults(run=run)
