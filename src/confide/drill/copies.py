@@ -14,7 +14,7 @@ from confide.drill.notebook import Roll
 from confide.drill.outcome import Check
 from confide.drill.papers import Named
 from confide.drill.population import Population
-from confide.drill.scanner import KINDS, Hits, Scanner
+from confide.drill.scanner import KINDS, Hits, Scanner, exceeds
 
 if TYPE_CHECKING:
     from confide.drill.venue import Venue
@@ -61,7 +61,7 @@ def read(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def stored(venue: Venue) -> Iterator[tuple[Named, bytes]]:
+def stored(venue: Venue) -> Iterator[tuple[Named, bytes, bytes]]:
     """Every stored record of a patient's, body and seal, with whom it is of."""
     from confide.records.models import Resource
 
@@ -71,25 +71,36 @@ def stored(venue: Venue) -> Iterator[tuple[Named, bytes]]:
         rows = Resource.objects.filter(practice=practice).values_list("subject", "body", "seal")
         for subject, body, seal in rows.iterator(chunk_size=2000):
             if subject in known:
-                yield known[subject], bytes(body) + b"\n" + bytes(seal)
+                yield known[subject], bytes(body), bytes(seal)
 
 
 def judge(
     hits: Hits, scanner: Scanner, venue: Venue
 ) -> tuple[tuple[Check, ...], tuple[tuple[str, str], ...]]:
     """What must hold of a copy, and what was found."""
-    records = own = 0
+    records = own = short = others = 0
     kinds: set[str] = set()
-    for one, bytes_of in stored(venue):
+    before: Named | None = None
+    for one, body, seal in stored(venue):
         records += 1
-        found = scanner.own(one, bytes_of)
+        found = scanner.own(one, body, seal)
         own += bool(found)
         kinds.update(found)
+        if before is not None and before.row != one.row:
+            short += scanner.short(one, seal)
+            others += scanner.short(before, seal)
+        before = one
     beyond = hits.beyond()
     said = ", ".join(beyond) if beyond else "no kind"
     checks = (
         outcome.most("records that hold a direct identifier of their own person", own, 0),
         Check("kinds found more often than never entered values", said, "no kind", not beyond),
+        Check(
+            "seals with a short word of their own person, of another",
+            f"{short:,}, {others:,}",
+            "no more than by chance",
+            not exceeds(short, others),
+        ),
         outcome.least("records looked at", records, len(venue.people)),
     )
     figures = [
@@ -97,7 +108,10 @@ def judge(
         ("values looked for", f"{len(scanner.entered.numbers):,}"),
     ]
     figures += [
-        (f"{kind}: found, never entered found", f"{hits.entered[kind]:,}, {hits.never[kind]:,}")
+        (
+            f"{kind}, different ones: found, never entered found",
+            f"{hits.entered[kind]:,}, {hits.never[kind]:,}",
+        )
         for kind in KINDS
     ]
     if kinds:

@@ -1,8 +1,9 @@
 """Looks for people in bytes: an independent reader that knows who was entered, not how it is stored.
 
 Over all bytes some values turn up by chance, for a stand-in has the format of what it stands for. So the same
-number of values of the same shape that were never entered is looked for, too: what was entered must not be
-found more often than those.
+number of values of the same shape that were never entered is looked for, too: of what was entered, no more
+values must be found than of those. How often each is found does not count: digits in the id of a practice
+stand in all of its rows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from confide.fhir import json
 
 KINDS: Final = ("Social Security number", "phone", "birth date", "record or member number", "name")
 _LONGEST: Final = 64
+_SHORT: Final = 4
 _DIGITS: Final = re.compile(rb"(?<![0-9])[0-9][0-9-]{6,11}[0-9](?![0-9])")
 _WORD: Final = re.compile(rb"(?<![A-Za-z])[A-Z][a-z]{5,14}(?![a-z])")
 _TOKEN: Final = re.compile(rb"[0-9A-Za-z'-]+")
@@ -46,7 +48,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Hits:
-    """How often values were found.
+    """How many different values were found.
 
     Attributes:
         entered: By kind, of those that were entered.
@@ -57,14 +59,22 @@ class Hits:
     entered: Counter[str] = field(default_factory=Counter)
     never: Counter[str] = field(default_factory=Counter)
     scanned: int = 0
+    _known: set[bytes] = field(default_factory=set)
+
+    def add(self, found: Counter[str], kind: str, text: bytes) -> None:
+        """Count a value, unless it was found before; none is both entered and never entered."""
+        if text not in self._known:
+            self._known.add(text)
+            found[kind] += 1
 
     def beyond(self) -> list[str]:
         """Kinds that were found more often than by chance: beyond four standard deviations."""
-        return [
-            kind
-            for kind in KINDS
-            if self.entered[kind] - self.never[kind] > 4 * sqrt(self.entered[kind] + self.never[kind]) + 1
-        ]
+        return [kind for kind in KINDS if exceeds(self.entered[kind], self.never[kind])]
+
+
+def exceeds(found: int, control: int) -> bool:
+    """Is this more than chance: beyond four standard deviations of what has no reason to be there?"""
+    return found - control > 4 * sqrt(found + control) + 1
 
 
 class Scanner:
@@ -123,17 +133,24 @@ class Scanner:
             for wanted, found in ((self.entered, hits.entered), (self.never, hits.never)):
                 kind = wanted.numbers.get(text)
                 if kind is not None:
-                    found[kind] += 1
+                    hits.add(found, kind, text)
         for match in _WORD.finditer(data):
             if match.start() >= end:
                 break
             text = match.group()
-            hits.entered[KINDS[4]] += text in self.entered.names
-            hits.never[KINDS[4]] += text in self.never.names
+            if text in self.entered.names:
+                hits.add(hits.entered, KINDS[4], text)
+            elif text in self.never.names:
+                hits.add(hits.never, KINDS[4], text)
 
-    def own(self, one: Named, stored: bytes) -> list[str]:
-        """Which direct identifiers of its own person a stored record holds: their kinds."""
-        tokens = set(_TOKEN.findall(stored)) - self._own_words
+    def own(self, one: Named, body: bytes, seal: bytes = b"") -> list[str]:
+        """Which direct identifiers of its own person a stored record holds: their kinds.
+
+        A seal's bytes are as random as they come, so that two letters stand alone in one of 70,000: words of
+        up to four letters are not looked for there. `short` counts them, to be compared with somebody else's.
+        """
+        said = set(_TOKEN.findall(body)) - self._own_words
+        sealed = set(_TOKEN.findall(seal))
         values = {
             "name": (one.family, *one.given),
             "birth date": (one.born, one.born.replace("-", "")),
@@ -144,8 +161,21 @@ class Scanner:
             "ZIP code": (one.zip,),
             "city": one.city.split(" "),
         }
-        found = [kind for kind, texts in values.items() if any(t.encode() in tokens for t in texts if t)]
-        return [*found, "street"] if one.line.encode() in stored else found
+        found = [
+            kind
+            for kind, texts in values.items()
+            if any(t.encode() in said or (len(t) > _SHORT and t.encode() in sealed) for t in texts if t)
+        ]
+        line = one.line.encode()
+        return [*found, "street"] if line in body or line in seal else found
+
+    @staticmethod
+    def short(one: Named, seal: bytes) -> bool:
+        """Does a word of up to four letters from somebody's name or city stand in a seal?"""
+        words = {
+            each.encode() for each in (one.family, *one.given, *one.city.split(" ")) if len(each) <= _SHORT
+        }
+        return not words.isdisjoint(_TOKEN.findall(seal))
 
 
 def _template() -> frozenset[bytes]:
