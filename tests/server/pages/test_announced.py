@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from confide.incidents import exhibits
@@ -80,6 +81,12 @@ def test_what_is_due_is_shown_with_its_figures_and_marked_as_sent_with_its_proof
     assert "marked as sent already" in text(send())
     row = Publication.objects.get()
     assert b"Daily Post" not in bytes(row.to_sealed)
+    for change in (
+        lambda: Publication.objects.update(sent_on="2019-01-01"),
+        Publication.objects.all().delete,
+    ):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            change()
     assert "640" in row.text
     incident = Incident.objects.get()
     piece = incident.exhibits.get()
