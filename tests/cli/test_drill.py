@@ -55,6 +55,23 @@ def test_thieves_of_copies_find_nobody_and_whoever_edits_the_journal_is_found(co
         assert "ok " in said
 
 
+def test_other_people_are_not_loaded_beside_those_of_an_earlier_drill(confide: Confide) -> None:
+    """A drill that looks for sixty people where there are a hundred says that nothing got out."""
+    asked = ("drill", "dump", "--practices", 2, "--workers", 0, "--in", "here", "--persons")
+    confide(*asked, 60)
+    for others in ((20,), (60, "--seed", 8), (60, "--duplicates", 3)):
+        assert "another population" in confide(*asked, *others, exits=3)
+    confide(*asked, 60)
+
+
+def test_what_cannot_be_is_said_before_anything_is_done(apart: Confide) -> None:
+    assert "from 0 on" in apart("drill", "dump", "--seed", "-5", exits=2)
+    assert "from 1 on" in apart("drill", "dump", "--persons", "x", exits=2)
+    assert "folder is not there" in apart(
+        "drill", "dump", "--report", apart.folder / "no" / "report", exits=3
+    )
+
+
 def test_a_storm_against_the_clinicians_takes_no_patient_of_today(confide: Confide) -> None:
     asked = ("--persons", 60, "--practices", 1, "--workers", 0)
     words = [*COMMAND, "drill", "storm", *map(str, asked), "--json"]

@@ -135,3 +135,8 @@ def test_columns_are_shared_through_files(people: Population, tmp_path: Path) ->
 def test_an_impossible_population_is_refused(persons: int, practices: int, twice: int) -> None:
     with pytest.raises(Invalid, match=r"persons"):
         draw(persons, practices, 1, TODAY, duplicates=twice)
+
+
+def test_record_numbers_are_unique_with_duplicates_whatever_the_seed() -> None:
+    drawn = draw(400, 1, 48_271 * 90, TODAY, duplicates=200)
+    assert len(set(drawn.mrn.tolist())) == 600

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if args.scenario == "list":
         show.table(("name", "what it is"), [(each.code, each.title) for each in scenarios.ALL.values()])
         return show.DONE
+    if args.report is not None and not args.report.absolute().parent.is_dir():
+        raise Misconfigured("--report: its folder is not there (make it first)")
     chosen = list(scenarios.ALL.values()) if args.scenario == "all" else scenarios.named(args.scenario)
     begun = time.monotonic()
     outcomes: list[Outcome] = []
@@ -126,9 +128,11 @@ def _venue(args: argparse.Namespace, folder: Path) -> Venue:
     """Make the databases and keys; draw and load the people."""
     from confide.server import config as configuration
 
-    init.migrate(_tell)
-    system = init.keys(configuration.read(), _tell)
     people = population.drawn(args)
+    config = configuration.read()
+    population.claim(args, config.data)
+    init.migrate(_tell)
+    system = init.keys(config, _tell)
     practices = population.found(system, int(people.practice[-1]) + 1)
     population.bring(people, practices, args.workers)
     _seal(system)
@@ -187,7 +191,8 @@ def _report(args: argparse.Namespace, outcomes: list[Outcome], seconds: float) -
     from confide.drill import sheet
 
     now = datetime.now(UTC)
-    html, pdf = args.report.with_suffix(".html"), args.report.with_suffix(".pdf")
+    name = args.report.name.removesuffix(".html").removesuffix(".pdf")
+    html, pdf = (args.report.with_name(f"{name}{end}") for end in (".html", ".pdf"))
     html.write_text(sheet.write_html(outcomes, args.persons, args.practices, seconds, now), encoding="utf-8")
     pdf.write_bytes(sheet.write_pdf(outcomes, args.persons, args.practices, seconds, now))
     show.step("made", "report", f"{html}, {pdf}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from datetime import date
@@ -27,6 +28,9 @@ Nobody in it exists. Equal seeds give equal people. --out writes FHIR NDJSON, a 
 Interrupted, the same command goes on.
 """
 NAME: Final = "Synthetic practice"
+DRAWN: Final = "population.json"
+"""In the data folder: which people are loaded."""
+
 TODAY: Final = date(2026, 1, 1)
 """Nobody in a population was born later, whenever it is drawn."""
 
@@ -60,7 +64,7 @@ def describe(parser: argparse.ArgumentParser, persons: int, practices: int) -> N
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=int,
+        type=_seed,
         default=7,
         help="equal seeds give equal people (default: %(default)s)",
     )
@@ -80,10 +84,15 @@ def describe(parser: argparse.ArgumentParser, persons: int, practices: int) -> N
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("a number from 1 on is wanted")
-    return number
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError("a whole number from 0 on is wanted")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     config = installation.ready(args)
     installation.unlock(config)
     people = drawn(args)
+    claim(args, config.data)
     system = installation.build(config)
     practices = found(system, int(people.practice[-1]) + 1)
     bring(people, practices, args.workers)
@@ -127,6 +137,27 @@ def drawn(args: argparse.Namespace) -> Population:
         f" ({took}, seed {args.seed})",
     )
     return people
+
+
+def claim(args: argparse.Namespace, data: Path) -> None:
+    """Write down which people are loaded into an installation: of two populations nobody knows the truth.
+
+    Raises:
+        Misconfigured: Others are there.
+    """
+    path = data / DRAWN
+    wanted = {name: getattr(args, name) for name in ("persons", "practices", "seed", "states", "duplicates")}
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        path.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+        return
+    except ValueError:
+        there = None
+    if there != wanted:
+        raise Misconfigured(
+            f"another population was loaded there: see {path} (give the same numbers, or another folder)"
+        )
 
 
 def _write(people: Population, folder: Path) -> None:

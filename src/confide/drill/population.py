@@ -279,7 +279,8 @@ def _double(people: Population, count: int, chance: _Fractions) -> Population:
     rows = np.sort(chance.order(len(people))[:count])
     slip = 1 + chance.below(5, count)
     more = {each.name: getattr(people, each.name)[rows].copy() for each in fields(people)}
-    more["mrn"] = 10_000_000 + ((len(people) + np.arange(count)) * 48_271) % 90_000_000
+    begin = int(people.mrn[0]) - 10_000_000
+    more["mrn"] = 10_000_000 + ((len(people) + np.arange(count)) * 48_271 + begin) % 90_000_000
     more["double"], more["typo"] = rows, slip
     more["phone"] = np.where(slip == 4, 5_550_000 + chance.below(10_000, count), more["phone"])
     last = more["ssn"] % 9_999

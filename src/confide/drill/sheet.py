@@ -46,8 +46,10 @@ def _subtitle(persons: int, practices: int, seconds: float, now: datetime) -> st
 def _article(outcome: Outcome) -> str:
     verdict = "<b class=holds>holds</b>" if outcome.holds else "<b class=fails>does not hold</b>"
     parts = [f"<article><h2>{escape(outcome.title)} {verdict}</h2><p class=how>{escape(outcome.method)}</p>"]
-    rows = [(check.what, check.found, check.wanted, "✓" if check.holds else "✗") for check in outcome.checks]
-    parts.append(_table(("what must hold", "found", "wanted", ""), rows))
+    rows = [
+        (check.what, check.found, check.wanted, "yes" if check.holds else "no") for check in outcome.checks
+    ]
+    parts.append(_table(("what must hold", "found", "wanted", "holds"), rows))
     if outcome.exposed:
         exposed = [(e.element, f"{e.clear:,}", f"{e.masked:,}", f"{e.asked:,}") for e in outcome.exposed]
         parts.append(_table(("persons, by element", "clear", "masked", "learned by asking"), exposed))
