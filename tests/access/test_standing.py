@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event, Thread
+from time import sleep
 
 import pytest
+from django.db import connection, transaction
 
-from confide.access import budget, outsiders, pulse, standing, terminal
+from confide.access import budget, challenges, outsiders, pulse, standing, terminal
 from confide.access.containment import Standing
 from confide.access.decide import act_as_member, decide
 from confide.access.entrances import Device, Session
@@ -358,3 +361,48 @@ def test_an_actor_of_another_session_is_refused(membership, client_row):
     stolen = replace(grant.actor, session=other.pk)
     with pytest.raises(ConfideError):
         pulse.recheck(may(stolen))
+
+
+def test_a_proof_does_not_end_a_measure_that_is_under_way(transactional_db, membership):
+    """While one transaction makes a session suspect, its person proves what an earlier one had asked for."""
+    if connection.vendor != "postgresql":
+        pytest.skip("not for SQLite: it has one writer")
+    session = session_of(membership.account)
+    written.challenge(Journal(), membership.account, Reason.WATCH, NOW)
+    begun, proved = Event(), Event()
+
+    def degrade():
+        with transaction.atomic():
+            standing.degrade(session, Reason.BUDGET, NOW)
+            begun.set()
+            wait_until(lambda: proved.is_set() or waits_for_turn())
+        connection.close()
+
+    def prove():
+        with transaction.atomic():
+            assert challenges.settle(Session.objects.get(pk=session.pk), NOW)
+        proved.set()
+        connection.close()
+
+    first, second = Thread(target=degrade), Thread(target=prove)
+    first.start()
+    assert begun.wait(30)
+    second.start()
+    first.join(30)
+    second.join(30)
+    assert proved.is_set()
+    assert Session.objects.get(pk=session.pk).suspect_at is not None
+
+
+def waits_for_turn():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return cursor.fetchone()[0] > 0
+
+
+def wait_until(holds):
+    for _ in range(3000):
+        if holds():
+            return
+        sleep(0.01)
+    raise AssertionError("nothing has happened")

@@ -11,7 +11,7 @@ from datetime import datetime
 from confide.access.containment import Standing
 from confide.access.entrances import Session
 from confide.access.models import AccessToken, Account, Client
-from confide.access.standing import Kind, Measure, Reason, State, owner_of, practices_of
+from confide.access.standing import Kind, Measure, Reason, State, owner_of, practices_of, take_turn
 
 
 def challenge(subject: Account | Client, reason: Reason, now: datetime) -> list[Measure]:
@@ -25,6 +25,7 @@ def challenge(subject: Account | Client, reason: Reason, now: datetime) -> list[
     Returns:
         What was done: one for each session that was trusted, or one for the program.
     """
+    take_turn()
     owner = owner_of(subject)
     practices = practices_of(owner)
     if isinstance(subject, Client):
@@ -52,6 +53,7 @@ def cover(subject: Account | Client, reason: Reason, now: datetime, *, by: Accou
         by: Who does it; whether they may says ``standing.require_keeper``.
         practice: For which practice; its id.
     """
+    take_turn()
     owner = owner_of(subject)
     kind = Kind.CLIENT if isinstance(subject, Client) else Kind.PERSON
     rows = Standing.objects.filter(kind=kind, subject=subject.pk, lifted_at__isnull=True)
@@ -76,6 +78,7 @@ def settle(session: Session, now: datetime) -> bool:
     Returns:
         Whether it was asked for a proof.
     """
+    take_turn()  # another measure may be under way, and would be lifted with this one
     rows = Standing.objects.filter(kind=Kind.SESSION, subject=session.pk, lifted_at__isnull=True)
     states = set(rows.values_list("state", flat=True))
     if State.STEP_UP not in states:

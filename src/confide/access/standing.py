@@ -179,7 +179,7 @@ def freeze(
         by: Who does it; None where it is Confide itself or the operator.
         practice: For which practice they do it; its id.
     """
-    _lock()
+    take_turn()
     if isinstance(subject, Account):
         Account.objects.filter(pk=subject.pk, frozen_at__isnull=True).update(frozen_at=now)
         # A session never goes on after this: who is let in again signs in anew.
@@ -215,7 +215,7 @@ def degrade(subject: Subject, reason: Reason, now: datetime) -> Measure:
         reason: Why; one of Confide's own.
         now: Aware UTC.
     """
-    _lock()
+    take_turn()
     practices, there = practices_of(owner_of(subject)), _open(subject)
     if State.FROZEN in there:
         return Measure(there[State.FROZEN], new=False, practices=practices)
@@ -282,7 +282,7 @@ def lift(subject: Subject, by: Account, practice: str, now: datetime) -> Measure
         Invalid: There is nothing to lift.
         AccessDenied: Another practice's people froze it, so they lift it.
     """
-    _lock()
+    take_turn()
     there = _open(subject)
     frozen = there.get(State.FROZEN)
     if frozen is not None and frozen.practice not in {"", practice}:
@@ -339,8 +339,8 @@ def contacts(account: Account) -> list[str]:
 # Rows
 
 
-def _lock() -> None:
-    """Let one measure at a time be taken; SQLite has one writer anyway."""
+def take_turn() -> None:
+    """Let one measure at a time begin or end, in the caller's transaction; SQLite has one writer anyway."""
     connection = transaction.get_connection(router.db_for_write(Standing))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -148,8 +148,8 @@ def prove(request: HttpRequest, person: Account, factor: Factor) -> None:
     if row is None:
         return
     with transaction.atomic(using=router.db_for_write(Session)):
+        challenges.settle(row, system().clock())  # first: whoever takes a measure locks in this order, too
         sessions.prove(row, factor, system().clock())
-        challenges.settle(row, system().clock())
         note(request, Event.STEP_UP, person, session=row.pk, reason=factor)
 
 
