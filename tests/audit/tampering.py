@@ -26,7 +26,7 @@ from confide.audit.tiles import Tiles
 from tests.audit import made
 
 BEGIN = datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
-TABLES = ("journalentry", "leaf", "checkpoint", "cosignature")
+TABLES = ("journalentry", "leaf", "checkpoint", "cosignature", "opened")
 
 
 class Case:

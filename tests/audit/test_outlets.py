@@ -3,7 +3,7 @@
 import re
 import socket
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -33,6 +33,23 @@ def test_each_gets_one_a_minute_at_most(tmp_path):
     outlets.send(places, NOTES[2], tmp_path, NOW + EVERY)
     kept = re.findall(standalone.NOTE, (tmp_path / "kept").read_text())
     assert [Head.parse(parse_note(note).text).size for note in kept] == [3, 8]
+
+
+def test_after_a_clock_that_ran_ahead_checkpoints_go_out_again(tmp_path):
+    places = [Outlet.parse(f"file:{tmp_path}/kept")]
+    outlets.send(places, NOTES[0], tmp_path, NOW + timedelta(days=400))
+    outlets.send(places, NOTES[1], tmp_path, NOW)
+    outlets.send(places, NOTES[2], tmp_path, NOW)  # once a minute, still
+    kept = re.findall(standalone.NOTE, (tmp_path / "kept").read_text())
+    assert [Head.parse(parse_note(note).text).size for note in kept] == [3, 5]
+
+
+@pytest.mark.parametrize("memory", ["", "[]", "5", '{"file:/kept": 5}', '{"file:/kept": ["a", "b"]}', "\0"])
+def test_a_memory_that_is_not_as_it_was_written_stops_nothing(memory, tmp_path):
+    (tmp_path / ".sent").write_text(memory)
+    places = [Outlet.parse(f"file:{tmp_path}/kept")]
+    assert outlets.send(places, NOTES[0], tmp_path, NOW) == []
+    assert NOTES[0] in (tmp_path / "kept").read_text()
 
 
 def test_a_syslog_gets_it_in_one_line(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from confide.audit.notes import Head, PublicKey, open_note
 from confide.audit.sources import Folder
+from confide.audit.standalone import NOTE
 from confide.audit.witness import AGAIN, SILENCE, State, Trouble, Witness
 from confide.cli import main
 from confide.errors import Damaged, Invalid, Misconfigured, Unavailable
@@ -191,6 +193,33 @@ def test_a_witness_whose_memory_was_edited_does_not_begin_anew(witness, state, l
     )
     with pytest.raises(Damaged):
         Witness(log, made.LOG.public, state, NOW)
+
+
+@pytest.mark.parametrize("end", [1, 20, 90, 170, 250, 330, 10**6])
+@pytest.mark.parametrize("rest", [b"", bytes(40)])
+def test_a_history_that_a_power_cut_has_torn_is_whole_again(end, rest, witness, state, folder, tmp_path):
+    """In the file's last note something is missing, or there are zeros in its place."""
+    history, keys = tmp_path / "witness" / "history", [made.LOG.public, state.key().public]
+    kept = []
+    for hour in (0, 2, 4):
+        made.publish(folder, LEAVES[: 10 + hour])
+        witness.look(NOW + timedelta(hours=hour))
+        if hour == 2:
+            before = history.read_bytes()
+            last = before.rindex(made.LOG.name.encode(), 0, before.rindex(made.LOG.name.encode()))
+            history.write_bytes(before[:last] + before[last:][:end] + rest)
+            os.utime(history, (NOW.timestamp(), NOW.timestamp()))
+    kept = [open_note(note, keys) for note in re.findall(NOTE, history.read_text())]
+    sizes = [Head.parse(note.text).size for note in kept]
+    assert sizes in ([10, 14], [10, 12, 14])
+    assert all(note.by(keys[1]) for note in kept)
+
+
+def test_after_a_clock_that_ran_ahead_the_history_goes_on(witness, state, folder, tmp_path):
+    for n, hours in enumerate((9000, 0, 1)):
+        made.publish(folder, LEAVES[: 10 + n])
+        witness.look(NOW + timedelta(hours=hours))
+    assert len(re.findall(NOTE, (tmp_path / "witness" / "history").read_text())) == 3
 
 
 def test_one_folder_is_one_witness(state, tmp_path):

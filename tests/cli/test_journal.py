@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from confide.cli import main
 from tests.cli.office import Office
 
 
@@ -50,3 +53,11 @@ def test_a_journal_is_checked_exported_and_proved(office: Office) -> None:
     office.change(drop)
     office.change("UPDATE audit_journalentry SET actor = 'x' WHERE id = 2")
     assert "(id 2)" in office("journal", "verify", *kept[:2], exits=1)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "2026-02-30", "soon"])
+def test_a_moment_that_there_is_not_is_refused(moment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["journal", "verify", "--since", moment])
+    assert left.value.code == 2
+    assert "a date or time is written" in capsys.readouterr().err

@@ -82,6 +82,17 @@ def test_what_a_killed_process_did_not_write_down_is_said_and_no_fault(elm, pati
     assert notes == ["reveal: 1 recorded and not noted as done: a process was killed, or still has it"]
 
 
+def test_where_all_notes_of_uses_are_gone_it_is_said(elm, patient):
+    elm.read("Patient", patient)
+    openings.flush(elm.clock())
+    assert found() == ([], [])
+    with no_triggers():
+        Opened.objects.all().delete()
+    wrong, [note] = found()
+    assert wrong == []
+    assert note.endswith("entries allow openings, and none is noted: the notes were removed, or lost")
+
+
 def test_what_cannot_be_written_down_is_kept(elm, patient):
     elm.read("Patient", patient)
     with connection.cursor() as cursor:

@@ -29,6 +29,8 @@ TOLD: Final = (
 """The actions that the report tells of. That a disclosure was written down is told by the accounting alone,
 which knows until when an agency has asked for silence (45 CFR 164.528(a)(2)); this report would break it."""
 
+_CLEARNESS: Final[Mapping[str, int]] = {Form.STAND_IN: 1, Form.MASKED: 2, Form.SEARCHED: 3, Form.CLEAR: 4}
+
 _COLUMNS: Final = (
     "at", "actor_kind", "actor", "role", "action", "purpose", "elements", "resource_type", "resource_id",
     "outcome", "relationship",
@@ -129,6 +131,13 @@ def gather(
         if thing:
             line.things.add((thing, id_))
         for element, form in elements.items():
-            if line.elements.get(element) != Form.CLEAR:
-                line.elements[element] = form
+            line.elements[element] = clearest(line.elements.get(element, form), form)
     return lines
+
+
+def clearest(one: str, other: str) -> str:
+    """Return of two forms the one in which more of a value was learned.
+
+    Who asks by a value knows all of it; of a mask only a part is seen.
+    """
+    return max(one, other, key=lambda form: _CLEARNESS.get(form, 0))

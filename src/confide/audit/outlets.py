@@ -121,7 +121,7 @@ def send(outlets: Sequence[Outlet], note: str, folder: Path, now: datetime) -> l
     with _memory(folder) as sent:
         for outlet in outlets if sent is not None else ():
             last, at = sent.get(str(outlet), (0, 0.0))
-            if size == last or now.timestamp() - at < EVERY.total_seconds():
+            if size == last or 0 <= now.timestamp() - at < EVERY.total_seconds():  # clocks run ahead, too
                 continue
             try:
                 outlet.put(note, now)
@@ -143,8 +143,8 @@ def _memory(folder: Path) -> Iterator[Any]:
             return
         file.seek(0)
         sent: dict[str, Any] = {}
-        with suppress(ValueError):
-            sent = json.loads(file.read())
+        with suppress(ValueError, TypeError, AttributeError):  # who forgets sends once more
+            sent = {place: (int(size), float(at)) for place, (size, at) in json.loads(file.read()).items()}
         before = dict(sent)
         yield sent
         if sent != before:

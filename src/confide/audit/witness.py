@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,9 @@ AGAIN: Final = timedelta(minutes=4)
 """How old a cosignature of a tree that does not grow becomes before it is made again."""
 
 HISTORY_EVERY: Final = timedelta(hours=1)
+_ENDS: Final = re.compile(
+    "\n\u2014 [^\n\0]+\n\n".encode()
+).finditer  # the last signature, and what follows a note
 
 
 class Trouble(StrEnum):
@@ -160,12 +164,9 @@ class State:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            if (
-                not history.exists()
-                or now.timestamp() - history.stat().st_mtime >= HISTORY_EVERY.total_seconds()
-            ):
-                with history.open("a", encoding="utf-8") as file:
-                    file.write(f"{note}\n")
+            age = now.timestamp() - history.stat().st_mtime if history.exists() else -1.0
+            if not 0 <= age < HISTORY_EVERY.total_seconds():  # a clock may have run ahead
+                _append(history, note)
                 os.utime(history, (now.timestamp(), now.timestamp()))
         except OSError as problem:
             raise Unavailable(f"the witness's state cannot be written ({type(problem).__name__})") from None
@@ -174,6 +175,18 @@ class State:
         """Write a checkpoint that must not exist: signed by the log, at odds with what it signed before."""
         with suppress(OSError):
             (self._folder / f"evidence-{now:%Y%m%dT%H%M%SZ}").write_text(note, encoding="utf-8")
+
+
+def _append(path: Path, note: str) -> None:
+    """Append to what is whole: what a power cut has left of a last note is cut off, or none could be read."""
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = file.seek(max(0, size - 2 * LARGEST_NOTE))
+        whole = max((each.end() for each in _ENDS(file.read())), default=0)
+        file.truncate(start + whole)
+        file.write(f"{note}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class Witness:

@@ -42,9 +42,9 @@ def moment(option: str, said: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(said)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Invalid(f"{option} is neither a day (2023-03-30) nor a moment (2023-03-30T09:15Z)") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def question(args: argparse.Namespace) -> Question:

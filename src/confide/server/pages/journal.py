@@ -16,6 +16,7 @@ from confide.access.models import Account, Client, Membership
 from confide.access.roles import Action, Form, Purpose, Role
 from confide.audit import reach as admissions
 from confide.audit import standing
+from confide.audit.accesses import clearest
 from confide.audit.journal import LIMIT, Line, Outcome
 from confide.errors import ConfideError, Invalid, Unknown
 from confide.protect.elements import CATALOGUE, Element
@@ -200,8 +201,7 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
     shown: dict[str, str] = {}
     for line in group:
         for element, form in line.entry.elements.items():
-            if shown.get(element) != Form.CLEAR:
-                shown[element] = form
+            shown[element] = clearest(shown.get(element, form), form)
     at = entry.at.isoformat()
     return Act(
         day=dates.format(at),
@@ -225,8 +225,8 @@ def _act(group: Sequence[Line], names: dict[str, str], stand_ins: dict[str, str]
 
 def _element(element: Element, form: str, action: str) -> str:
     label = CATALOGUE[element].label
-    if form == Form.MASKED:
-        return f"{label} (masked)"
+    if form in {Form.MASKED, Form.STAND_IN}:
+        return f"{label} ({form})"
     return f"{label} (asked by)" if form == Form.SEARCHED and action == Action.SEARCH else label
 
 
