@@ -108,3 +108,37 @@ def test_exactly_the_exposed_get_new_tokens_and_the_list_is_delivered(elm, case,
     assert [(row.patient, row.elements) for row in journal(action="retokenize")] == [
         (reached, {"mrn": "stand-in"})
     ]
+
+
+def test_new_tokens_are_given_once_also_if_the_last_step_was_cut_off(
+    elm, case, reading, tmp_path, monkeypatch
+):
+    from confide.incidents.remedies import Remedies
+
+    _, made, scope, (old, _), _ = case
+    remedies, owner = elm.system.remedies, x25519.Identity.generate()
+    other, account = second(elm)
+    place = Destination.objects.create(
+        practice=elm.row, name="Lab", recipient=str(owner.to_public()), folder=str(tmp_path),
+        registered_by=account, registered_at=NOW - timedelta(days=9),
+    )  # fmt: skip
+    for person in (account, Account.objects.get(pk=elm.member("practice_manager").id)):
+        place.approvals.create(account=person, at=NOW - timedelta(days=5))
+    elm.system.scopes.prove(reading(), scope, verify(elm))
+    elm.system.scopes.freeze(reading(), scope)
+    asked = remedies.ask(reading(), made, scope, Kind.RETOKENISE, "Lab")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Remedies, "_finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remedies.approve(reading(other), remedies.find(elm.id, asked.pk), account)
+    (path,) = tmp_path.glob("confide-retokens-*.csv.age")
+    listed = pyrage.decrypt(path.read_bytes(), [owner]).decode().splitlines()
+    done = remedies.approve(reading(other), remedies.find(elm.id, asked.pk), account)
+    assert pyrage.decrypt(path.read_bytes(), [owner]).decode().splitlines() == listed, "the partner's list"
+    assert listed[1].split(",")[1] == old
+    assert done.done["tokens"] == 1
+    assert len(journal(action="retokenize")) == 1

@@ -7,13 +7,15 @@ list of old and new. *Rekey* and *renumber* take long: once agreed to, ``renewal
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+
+from django.db.models import Sum
 
 from confide.access import destinations, raises, sessions, terminal
 from confide.access.decide import Grant
@@ -27,7 +29,7 @@ from confide.errors import AccessDenied, Invalid, Unavailable, Unknown
 from confide.incidents import scopes
 from confide.incidents.cases import Cases, storing
 from confide.incidents.course import Act
-from confide.incidents.models import Exposed, Incident, Remedy, Scope
+from confide.incidents.models import Exposed, Incident, Portion, Remedy, Scope
 from confide.incidents.notices.crates import place_list
 from confide.incidents.questions import Question
 from confide.vault.door import Clock
@@ -188,15 +190,17 @@ class Remedies:
     def _retokenise(self, grant: Grant, remedy: Remedy, now: datetime) -> dict[str, Any]:
         destination = Destination.objects.get(pk=remedy.done["destination"])
         destinations.require_usable(destination, Use.EXPORT, now)
-        changed = 0
+        given = set(remedy.portions.values_list("number", flat=True))
         for number, practice in enumerate(scopes.practices(remedy.scope), 1):
-            name = f"{_KEPT}-{remedy.pk[:8]}-{number:04}.csv.age"
-            deliver = partial(_deliver, destination, name)
+            if number in given:  # before it was stopped: another list would take the place of the first
+                continue
             patients = [each.patient for each in scopes.records(remedy.scope, practice)]
+            told = Portion(remedy=remedy, number=number, practice=practice, people=len(patients), done_at=now)
             try:
-                changed += self._retokens.reissue(grant, practice, patients, deliver)
+                self._retokens.reissue(grant, practice, patients, partial(_hand, destination, told))
             except OSError as problem:
                 raise Unavailable(f"the list cannot be written ({problem.strerror})") from None
+        changed = remedy.portions.aggregate(sum=Sum("changed"))["sum"] or 0
         return {"destination": destination.pk, "tokens": changed}
 
 
@@ -227,6 +231,10 @@ def _chosen(scope: Scope, patients: Collection[str]) -> list[str]:
     return wanted
 
 
-def _deliver(to: Destination, name: str, changed: Iterable[Changed]) -> None:
+def _hand(to: Destination, portion: Portion, changed: Sequence[Changed]) -> None:
+    """Mark a practice as done and hand its list over, in the transaction in which its tokens change."""
+    portion.changed = len(changed)
+    portion.save(force_insert=True)
+    name = f"{_KEPT}-{portion.remedy_id[:8]}-{portion.number:04}.csv.age"
     tokens = ((each.scope, each.old, each.new) for each in changed)
     place_list(Path(to.folder), name, to.recipient, chain([("recipient", "old", "new")], tokens))
