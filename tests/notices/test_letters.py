@@ -265,3 +265,19 @@ def test_where_somebody_lived_before_gives_no_letter_its_rules():
     assert residences.state_of({"address": "nowhere"}) == ""
     text = {"text": "12 Elm St\nBoston, MA 02118-1234"}
     assert addressing.by_post(person(address=[text]), TODAY).state == "MA"
+
+
+def test_what_the_laws_ask_for_and_a_template_has_no_place_for_is_told():
+    assert not letters.lacking(BUILT_IN, facts(es=FACTS["es"]), STATES)
+    own = templates.read("# T\n\nDear {name}:\n\n- {elements}\n", Kind.INDIVIDUAL, "en")
+    told = wording.lacks(own, "MA")
+    for said in (
+        "{description} (45 CFR 164.404(c)(1)(A))",
+        "{steps}",
+        "{phone}",
+        "web site",
+        "police report",
+    ):
+        assert any(said in each for each in told), said
+    assert not any("police" in each for each in wording.lacks(own, "TX"))
+    assert not wording.lacks(BUILT_IN[Kind.MEDIA, "en"], "MA")

@@ -118,3 +118,17 @@ def test_what_cannot_be_journalled_is_not_noted(post):
         (e.action, e.patient, e.actor) for e in journal(resource_type="Patient", action__startswith="notice")
     ]
     assert told == [(f"notice-{word}", id_, post.officer.id) for word in ("agreed", "disagreed")]
+
+
+def test_a_code_that_ends_before_the_day_in_the_letter_is_not_given(post):
+    from datetime import timedelta
+
+    post.expose(given="Ana")
+    mailing = post.approved("records", offer=OFFER)
+    clerk = post.system.clerk
+    clerk.take(post.grant(), post.incident, ["SHORT-0001"], OFFER["until"] - timedelta(days=1))
+    with pytest.raises(Unavailable, match=f"good until {OFFER['until']}"):
+        post.run(mailing)
+    clerk.take(post.grant(), post.incident, ["GOOD-0001"], OFFER["until"])
+    (record,) = post.records(post.run(mailing))
+    assert record["code"] == "GOOD-0001"

@@ -28,7 +28,7 @@ def mail(args: argparse.Namespace) -> int:
     system, practice, grant, _ = _begin(args)
     from confide.access import destinations
     from confide.incidents import scopes
-    from confide.incidents.notices import facts, mailings, scoped, templates, wording
+    from confide.incidents.notices import facts, letters, mailings, scoped, templates, wording
     from confide.incidents.notices.mailings import Wanted
     from confide.incidents.notices.states import Channel, Round
 
@@ -58,6 +58,8 @@ def mail(args: argparse.Namespace) -> int:
     for state in sorted(scope.states):
         for said in wording.rule(state).told:
             show.step("note", state, said)
+    for said in sorted(letters.lacking(wanted.templates, told, scope.states)):
+        show.step("note", "template", said)
     show.advice((f"confide notice approve {name} --by SOMEBODY_ELSE", "the second person's word"))
     return show.DONE
 

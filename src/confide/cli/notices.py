@@ -243,7 +243,11 @@ def preview(args: argparse.Namespace) -> int:
     show.line(made.written())
     measured = made.measured()
     show.step("made" if measured.reached else "note", "reading", measured.told)
-    for said in (*wording.rule(state).told, *wording.shortfalls(shown, state, told.months)):
+    short = wording.shortfalls(shown, state, told.months)
+    lacking = (
+        wording.lacks(letters.choose(found, kind, args.language, told), state) if kind in PERSONAL else []
+    )
+    for said in (*wording.rule(state).told, *short, *lacking):
         show.step("note", state, said)
     if args.pdf is not None:
         from confide.server import filed

@@ -176,6 +176,12 @@ def require_plain(
             )
 
 
+def lacking(templates: Templates, facts: Facts, states: Iterable[str]) -> set[str]:
+    """Say what the laws ask of letters and these have no place for; see ``wording.lacks``."""
+    kinds = [(kind, language) for kind in PERSONAL for language in facts.languages]
+    return {said for state in states for each in kinds for said in wording.lacks(templates[each], state)}
+
+
 def printed(to: Addressee, notice: Notice, facts: Facts, reference: str) -> dict[str, Any]:
     """Return what the typesetter needs of one letter."""
     return {

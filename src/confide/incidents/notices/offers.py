@@ -81,8 +81,17 @@ class Offers:
             self._store([self._row(practice, incident, _draw(), until) for _ in range(some)])
         return count
 
-    def assign(self, practice: str, incident: str, patients: Sequence[str], now: datetime) -> None:
+    def assign(
+        self, practice: str, incident: str, patients: Sequence[str], now: datetime, until: date
+    ) -> None:
         """Give each of *patients* a code, in the caller's transaction; who has one keeps it.
+
+        Args:
+            practice: Whose codes.
+            incident: For which.
+            patients: Their ids.
+            now: Aware UTC.
+            until: The last day that their letters tell: a code that ends before is not given.
 
         Raises:
             Unavailable: There are not enough; nobody gets one.
@@ -90,7 +99,7 @@ class Offers:
         theirs = self._of(practice, incident, patients)
         wanting = [patient for patient in patients if patient not in theirs]
         free = Code.objects.filter(
-            practice=practice, incident=incident, patient__isnull=True, until__gte=now.date()
+            practice=practice, incident=incident, patient__isnull=True, until__gte=max(now.date(), until)
         )
         connection = connections[router.db_for_write(Code)]
         # Another process gives out codes of the same offer at the same time: it has its own.
@@ -98,7 +107,9 @@ class Offers:
         locked = free.select_for_update(skip_locked=beside).values_list("pk", flat=True)
         rows = list(locked[: len(wanting)])
         if len(rows) < len(wanting):
-            raise Unavailable("there are not enough enrolment codes (confide notice codes)")
+            raise Unavailable(
+                f"there are not enough enrolment codes that are good until {until} (confide notice codes)"
+            )
         # An update with a case for each row would take longer than the rest of a letter.
         at = connection.ops.adapt_datetimefield_value(now)
         with connection.cursor() as cursor:

@@ -102,8 +102,9 @@ class Run:
         found = {str(row.pk): document(row) for row in some(rows, map(parse_id, people))}
 
         def store(ids: Any) -> None:
-            if self.offers:
-                self._offers.assign(self._pool, mailing.incident, people, self.now)
+            if self.offers and self.facts.offer is not None:
+                until = self.facts.offer.until
+                self._offers.assign(self._pool, mailing.incident, people, self.now, until)
             changed = Batch.objects.filter(pk=batch.pk, entries="").update(entries=write_ids(ids))
             if not changed:
                 raise AccessDenied("another process writes this mailing")

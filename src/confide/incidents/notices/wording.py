@@ -13,7 +13,7 @@ import msgspec
 from confide.errors import Damaged, Invalid
 from confide.incidents import reading
 from confide.incidents.notices.readability import Language
-from confide.incidents.notices.templates import PERSONAL, Kind, Notice
+from confide.incidents.notices.templates import PERSONAL, Kind, Notice, Template
 from confide.protect.elements import Element
 
 _SPOKEN: Final[Mapping[Element, tuple[str, str]]] = {
@@ -224,4 +224,49 @@ def shortfalls(elements: Collection[Element], state: str, months: int) -> list[s
     demanded = {each.mark for each in letters().demanded.get(state, ())}
     if "offer" in demanded and not months and hit:
         told.append(f"{row.state}: the letter must tell of the protection, and none is offered")
+    return told
+
+
+_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
+    "(A)": ("description", "happened", "discovered"),
+    "(B)": ("elements",),
+    "(D)": ("steps",),
+    "(E)": ("phone",),
+}
+_ALSO: Final = frozenset({"email", "web", "address"})
+
+
+def lacks(template: Template, state: str) -> list[str]:
+    """Say what the law asks of a letter and a template has no place for: counsel may have written it out.
+
+    Args:
+        template: Of a letter to one person.
+        state: Two letters; empty where nobody knows it.
+
+    Source:
+        45 CFR 164.404(c)(1)(A), (B), (D) and (E); ``letters.json``.
+    """
+    if template.kind not in PERSONAL:
+        return []
+    there = {field for block in template.blocks for field in block.fields}
+    cite = letters().individual[0].partition("(A)")[0]
+    told = [
+        f"the template {template.kind}.{template.language} has no {{{field}}} ({cite}{which})"
+        for which, names in _ASKED.items()
+        for field in names
+        if field not in there
+    ]
+    if not there & _ALSO:
+        told.append(
+            f"the template {template.kind}.{template.language} has no e-mail or postal address or web site"
+            f" ({cite}(E))"
+        )
+    if template.kind is not Kind.FEDERAL:
+        marked = {mark for block in template.blocks for mark, holds in block.marks if holds}
+        told += [
+            f"the template {template.kind}.{template.language} has no paragraph for what {state} demands:"
+            f" {each.text} ([{each.mark}])"
+            for each in letters().demanded.get(state, ())
+            if each.mark not in marked
+        ]
     return told

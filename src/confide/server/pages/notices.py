@@ -17,6 +17,7 @@ from confide.errors import AccessDenied, Invalid, Unknown
 from confide.incidents import reading, scopes
 from confide.incidents.course import Breadth
 from confide.incidents.deadlines import describe
+from confide.incidents.facts import day, everywhere
 from confide.incidents.models import Incident, Scope
 from confide.incidents.notices import (
     facts,
@@ -108,7 +109,9 @@ def letter(request: HttpRequest, visitor: Visitor, mailing: str) -> HttpResponse
     told = mailings.facts_of(row)
     language = "es" if asked.get("language") == "es" and told.es is not None else "en"
     state = asked.get("state", "") if asked.get("state", "") in reading.held().states else ""
-    made = letters.specimen(mailings.templates_of(row), told, kind, language, state, shown)  # type: ignore[arg-type]  # one of two
+    texts = mailings.templates_of(row)
+    made = letters.specimen(texts, told, kind, language, state, shown)  # type: ignore[arg-type]  # one of two
+    lacking = wording.lacks(letters.choose(texts, kind, made.language, told), state)
     measured = made.measured()
     context = {
         "id": row.pk,
@@ -117,7 +120,7 @@ def letter(request: HttpRequest, visitor: Visitor, mailing: str) -> HttpResponse
         "language": language,
         "measured": measured.told,
         "reached": measured.reached,
-        "told": [*wording.rule(state).told, *wording.shortfalls(shown, state, told.months)],
+        "told": [*wording.rule(state).told, *wording.shortfalls(shown, state, told.months), *lacking],
         "kinds": [(each.value, words, each is kind) for each, words in _KINDS.items()],
         "states": [(code, one.state, code == state) for code, one in sorted(reading.held().states.items())],
         "elements": [(e.value, CATALOGUE[e].label, e in shown) for e in Element],
@@ -270,9 +273,10 @@ def _filled(visitor: Visitor, row: Incident, counted: Scope) -> list[tuple[str, 
     rows = Mailing.objects.filter(incident=row.pk, practice=practice).exclude(state=State.WITHDRAWN)
     newest = rows.order_by("-requested_at").first()
     told = mailings.facts_of(newest) if newest is not None else None
+    zones = everywhere(incident, reading.held())
     went = rows.filter(finished_at__isnull=False).order_by("finished_at")
     sent = filings.Sent(
-        dates=tuple(dict.fromkeys(at.date() for at in went.values_list("finished_at", flat=True) if at)),
+        dates=tuple(dict.fromkeys(day(at, zones) for at in went.values_list("finished_at", flat=True) if at)),
         channels=tuple(sorted(set(went.values_list("channel", flat=True)))),
         unreachable=reached.unreachable(row.pk, practice) if went else None,
     )
