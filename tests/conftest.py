@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -224,6 +225,30 @@ def postgres_cluster() -> Path:
     if "CONFIDE_TEST_PGDATA" not in os.environ:
         pytest.skip("not for SQLite: it looks at a PostgreSQL cluster")
     return Path(os.environ["CONFIDE_TEST_PGDATA"])
+
+
+@pytest.fixture(name="installation")
+def _installation(transactional_db: None) -> tuple[Any, Any]:
+    """An installation with real keys, and the clock that it goes by."""
+    from tests.practice import build
+
+    return build()
+
+
+@pytest.fixture
+def elm(installation: tuple[Any, Any]) -> Any:
+    """A practice of the installation."""
+    from tests.practice import Practice
+
+    return Practice(*installation, "Elm Street")
+
+
+@pytest.fixture
+def oak(installation: tuple[Any, Any]) -> Any:
+    """Another practice of the same installation."""
+    from tests.practice import Practice
+
+    return Practice(*installation, "Oak Avenue")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.audit import made
-from tests.practice import Practice, build
+from tests.practice import build
 
 
 @pytest.fixture
@@ -18,17 +18,6 @@ def installation(transactional_db, tmp_path):
     from confide.audit.tiles import Tiles
 
     return replace(system, sequencer=Sequencer(lambda: made.LOG, Tiles(tmp_path / "tiles"))), clock
-
-
-@pytest.fixture
-def elm(installation):
-    return Practice(*installation, "Elm Street")
-
-
-@pytest.fixture
-def oak(installation):
-    """Another practice of the same installation."""
-    return Practice(*installation, "Oak Avenue")
 
 
 @pytest.fixture

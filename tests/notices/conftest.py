@@ -3,18 +3,6 @@
 import pytest
 
 from tests.notices.post import Post
-from tests.practice import Practice, build
-
-
-@pytest.fixture
-def installation(transactional_db):
-    system, clock = build()
-    return system, clock
-
-
-@pytest.fixture
-def elm(installation):
-    return Practice(*installation, "Elm Street")
 
 
 @pytest.fixture

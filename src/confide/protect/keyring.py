@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import Final
 
@@ -167,6 +167,18 @@ class Keyring:
         So a key takes no memory once it was used, and pushes out none of those that are in use.
         """
         return self._wraps.unwrap(self._store.data_keys(self.practice, list(dict.fromkeys(subjects))))
+
+    def keys_of(self, subjects: Iterable[str], *, remember: bool = True) -> Callable[[str], SubjectKey]:
+        """Load the keys of many at once, and return what gives the key of each.
+
+        A key that was not there then is looked for once more when it is needed.
+
+        Args:
+            subjects: Whose keys.
+            remember: As `subjects` does; else as `passing`.
+        """
+        keys = self.subjects(subjects) if remember else self.passing(subjects)
+        return lambda subject: keys.get(subject) or self.subject(subject)
 
     def create(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
         """Make and store a random data key for each of *subjects* that has none.

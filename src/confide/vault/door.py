@@ -372,9 +372,6 @@ class Vault:
         keyring, protector = self._unlocked(grant.practice)
         for start in range(0, len(documents), _KEYS_AT_ONCE):
             some = documents[start : start + _KEYS_AT_ONCE]
-            keys = keyring.passing({d.place.subject for d in some})
-            sealed = (
-                (d.body, d.seal, d.place, keys.get(d.place.subject) or keyring.subject(d.place.subject))
-                for d in some
-            )
+            key_of = keyring.keys_of({d.place.subject for d in some}, remember=False)
+            sealed = ((d.body, d.seal, d.place, key_of(d.place.subject)) for d in some)
             yield from protector.reveal_all(sealed, elements, use=Kind.INDEX)

@@ -288,7 +288,7 @@ class Mailings:
     ) -> Iterator[tuple[Person, dict[str, Any] | None]]:
         keyring = self._vault.keyring(mandate.practice)
         protector = Protector(self._vault.plan, keyring)
-        keys = keyring.subjects({d.place.subject for d in documents.values()})
+        key_of = keyring.keys_of({d.place.subject for d in documents.values()})
         for person in people:
             d = documents.get(person[0])
             if d is None:
@@ -300,7 +300,7 @@ class Mailings:
                 or d.place.practice != mandate.practice
             ):
                 raise Damaged("a resource of somebody else is in the way of a mailing")
-            key = keys.get(d.place.subject) or keyring.subject(d.place.subject)
+            key = key_of(d.place.subject)
             revealed = protector.reveal(d.body, d.seal, d.place, key, told, use=uses.Kind.MAILING)
             if not (revealed.shown | revealed.hidden) <= d.elements:
                 raise Damaged("a stored resource's row does not fit its seal")

@@ -194,9 +194,9 @@ class Packing:
             untold = [p for p in d.patients if not what <= self._told.get(p, frozenset())]
             if untold or not d.patients or not d.seal:
                 raise Damaged("a resource is in the way of a pack of which the journal does not know")
-        keys = self._keyring.subjects({d.place.subject for d in documents})
+        key_of = self._keyring.keys_of({d.place.subject for d in documents})
         for d, what in zip(documents, shown, strict=True):
-            key = keys.get(d.place.subject) or self._keyring.subject(d.place.subject)
+            key = key_of(d.place.subject)
             revealed = self._protector.reveal(d.body, d.seal, d.place, key, what, use=uses.Kind.PACK)
             shared = d.place.subject == d.place.id and d.place.type != "Patient"
             whose = owners(self._plan.policy, revealed.resource) if shared else (d.place.subject,)

@@ -157,6 +157,6 @@ class Rekeying:
 
 def _keyed(keyring: Keyring, documents: Sequence[Document]) -> Iterator[tuple[Document, SubjectKey]]:
     """Each document with its subject's key."""
-    keys = keyring.subjects({d.place.subject for d in documents})
+    key_of = keyring.keys_of({d.place.subject for d in documents})
     for d in documents:
-        yield d, keys.get(d.place.subject) or keyring.subject(d.place.subject)
+        yield d, key_of(d.place.subject)

@@ -282,17 +282,17 @@ class _Opener:
         self._policy = policy
 
     def open(self, documents: list[Document]) -> Iterator[tuple[Document, dict[str, Any]]]:
-        keys = self._keyring.subjects({d.place.subject for d in documents if d.seal})
+        key_of = self._keyring.keys_of({d.place.subject for d in documents if d.seal})
         for d in documents:
-            yield d, self._clear(d, keys)
+            yield d, self._clear(d, key_of)
 
-    def _clear(self, d: Document, keys: Mapping[str, SubjectKey]) -> dict[str, Any]:
+    def _clear(self, d: Document, key_of: Callable[[str], SubjectKey]) -> dict[str, Any]:
         if not d.seal:
             if self._protector.sealed_type(d.place.type) or d.elements or d.place.subject:
                 raise Damaged("a stored resource has lost its seal")
             kept: dict[str, Any] = json.parse(d.body)
             return kept
-        key = keys.get(d.place.subject) or self._keyring.subject(d.place.subject)
+        key = key_of(d.place.subject)
         revealed = self._protector.reveal(d.body, d.seal, d.place, key, use=uses.Kind.EXPORT)
         shared = d.place.subject == d.place.id and d.place.type != "Patient"
         whose = owners(self._policy, revealed.resource) if shared else (d.place.subject,)

@@ -89,7 +89,8 @@ def announced(request: HttpRequest, visitor: Visitor, incident: str, name: str) 
             if upload is None or upload.size is None or upload.size > exhibits.LARGEST:
                 raise Invalid("choose a file of at most 64 MiB that proves it")
             publications.publish(
-                system().cases, grant, row, scope, each, notice, day=_day(request.POST.get("day", "")),
+                system().cases, grant, row, scope, each, notice,
+                day=dates.read(request.POST.get("day", ""), "say on which day it went"),
                 to=request.POST.get("to", ""), proof=(upload.name or "", upload.read()), now=now,
             )  # fmt: skip
             return redirect("pages:announced", row.pk, name)
@@ -170,10 +171,3 @@ def _line(each: Owed, names: dict[str, str], sent: dict[str, Any]) -> dict[str, 
 
 def _names(all_: list[Owed]) -> dict[str, str]:
     return dict(Practice.objects.filter(pk__in={each.practice for each in all_}).values_list("pk", "name"))
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Invalid("say on which day it went") from None

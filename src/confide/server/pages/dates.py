@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from confide.errors import Invalid
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -32,6 +34,18 @@ def format_moment(text: Any) -> str:
 def write(day: date) -> str:
     """Write a day, such as ``4 May 1963``."""
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def read(text: str, refusal: str = "a day is written 2026-11-02") -> date:
+    """Read a day that somebody has typed or chosen.
+
+    Raises:
+        Invalid: It is none; *refusal* says so.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(refusal) from None
 
 
 def left(days: int) -> str:

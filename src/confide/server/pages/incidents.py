@@ -21,7 +21,7 @@ from confide.incidents.models import Incident
 from confide.incidents.questions import Copy, Keys, Question
 from confide.server import keeper
 from confide.server.apps import system
-from confide.server.pages import proceedings, story
+from confide.server.pages import dates, proceedings, story
 from confide.server.pages.visitor import Visitor, show, staff
 
 WAYS: Final = (
@@ -120,7 +120,7 @@ def _note(request: HttpRequest, _visitor: Visitor, grant: Grant, row: Incident) 
 
 def _task(request: HttpRequest, _visitor: Visitor, grant: Grant, row: Incident) -> None:
     due = request.POST.get("due", "")
-    system().cases.add_task(grant, row, request.POST.get("text", ""), _day(due) if due else None)
+    system().cases.add_task(grant, row, request.POST.get("text", ""), dates.read(due) if due else None)
 
 
 def _done(request: HttpRequest, _visitor: Visitor, grant: Grant, row: Incident) -> None:
@@ -145,8 +145,8 @@ def _scope(request: HttpRequest, visitor: Visitor, grant: Grant, row: Incident) 
     counted = system().scopes.measure(
         grant, row,
         Question(
-            since=_midnight(_day(said.get("since", ""))),
-            until=_midnight(_day(said.get("until", "")) + timedelta(days=1)),
+            since=_midnight(dates.read(said.get("since", ""))),
+            until=_midnight(dates.read(said.get("until", "")) + timedelta(days=1)),
             actors=actors,
             addresses=tuple(filter(None, [said.get("address", "").strip()[:64]])),
             copy=Copy(said.get("copy", "")), keys=Keys(said.get("keys", Keys.TAKEN)),
@@ -204,13 +204,6 @@ def _moment(said: str) -> datetime:
     except ValueError:
         raise Invalid("a moment is written 2026-11-02T16:40 (UTC)") from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def _day(said: str) -> date:
-    try:
-        return date.fromisoformat(said)
-    except ValueError:
-        raise Invalid("a day is written 2026-11-02") from None
 
 
 def _midnight(day: date) -> datetime:

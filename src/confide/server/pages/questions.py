@@ -100,8 +100,8 @@ def read_question(asked: Mapping[str, str], now: datetime) -> tuple[Question, da
         Invalid: A field is not from its list, or no day.
         Unknown: The patient's id is none.
     """
-    last = _day(asked["until"]) or now.date()
-    first = _day(asked["since"]) or last - timedelta(days=DAYS - 1)
+    last = dates.read(asked["until"][:10]) if asked["until"] else now.date()
+    first = dates.read(asked["since"][:10]) if asked["since"] else last - timedelta(days=DAYS - 1)
     if first > last or (last - first).days > _MOST_DAYS:
         raise Invalid("the first day comes before the last, and six years lie between them at most")
     if asked["patient"]:
@@ -135,15 +135,6 @@ def timeline(days: Sequence[tuple[date, int]]) -> Timeline:
 
 def _short(day: date) -> str:
     return dates.write(day).rsplit(" ", 1)[0]
-
-
-def _day(text: str) -> date | None:
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        raise Invalid("a day is such as 2026-05-04") from None
 
 
 def _start(day: date) -> datetime:
