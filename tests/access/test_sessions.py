@@ -160,3 +160,20 @@ def test_what_came_in_amid_a_spray_is_taken_back(account):
     assert isinstance(sessions.resume(elsewhere.session.pk, account.pk, NOW), Session)
     assert sessions.know(account, stolen.token) is None
     assert sessions.know(account, old.token)
+
+
+def test_who_was_signing_in_while_the_login_was_frozen_is_not_let_in_with_it(account):
+    """The password was right before; the second factor came when the login was frozen already."""
+    from confide.access import standing
+    from confide.access.models import Account
+    from confide.access.standing import Reason
+
+    stale = Account.objects.get(pk=account.pk)
+    with transaction.atomic():
+        standing.freeze(account, Reason.MISUSE, NOW)
+    session = begin(stale).session
+    assert sessions.resume(session.pk, account.pk, NOW) is End.FROZEN
+    with transaction.atomic():
+        standing.lift(account, account, "", NOW)
+    assert sessions.resume(session.pk, account.pk, NOW) is End.FROZEN
+    assert isinstance(sessions.resume(begin(account).session.pk, account.pk, NOW), Session)

@@ -90,6 +90,8 @@ def begin(
         now: Aware UTC.
         factor: The second factor that was proved just now; a session without one is worth nothing.
     """
+    # Locked: whoever freezes the account does so before, and is seen; or afterwards, and sees the session.
+    frozen_at = Account.objects.select_for_update().values_list("frozen_at", flat=True).get(pk=account.pk)
     digest, network = _digest(token), tag_network(address)
     # A cookie that we did not make is not taken over: who planted it would hold it, too.
     if len(token) != _TOKEN_CHARACTERS or not Device.objects.filter(digest=digest).exists():
@@ -121,6 +123,7 @@ def begin(
         began_on_new_device=new and not first,
         factor=factor or "",
         proved_at=now if factor else None,
+        frozen_at=frozen_at,
     )
     Session.objects.filter(account=account, began_at__lt=now - LONGEST).delete()
     return Begun(session, token)
