@@ -72,6 +72,11 @@ def test_what_cannot_be_is_said_before_anything_is_done(apart: Confide) -> None:
     )
 
 
+def test_a_storm_needs_patients_for_its_clinicians(confide: Confide) -> None:
+    asked = ("drill", "storm", "--persons", 5, "--practices", 1, "--workers", 0)
+    assert "give more --persons" in confide(*asked, exits=3)
+
+
 def test_a_storm_against_the_clinicians_takes_no_patient_of_today(confide: Confide) -> None:
     asked = ("--persons", 60, "--practices", 1, "--workers", 0)
     words = [*COMMAND, "drill", "storm", *map(str, asked), "--json"]

@@ -466,3 +466,18 @@ def test_what_is_damaged_at_one_practice_blinds_no_other(elm, nurse, lost):
     seen = set(Found.objects.filter(code="honey").values_list("practice", flat=True))
     assert seen == ({other.pk} if lost == "baits" else {elm.id, other.pk})
     assert elm.system.watch.run(elm.clock()) == []
+
+
+def test_what_is_remembered_is_read_again_only_where_there_is_no_room(elm):
+    """Of as many logins as are kept, none is read twice."""
+    from confide.watch.shelf import MOST_KEPT, Shelf
+    from confide.watch.watch import Watch
+
+    watch = Watch()
+    shelf = Shelf(elm.system.keepsakes, watch)
+    owners = [f"person:{n}" for n in range(MOST_KEPT - 500)]
+    shelf._versions = dict.fromkeys(owners, 0)
+    for each in owners:
+        watch.memories[each].day = 1
+    shelf.fetch(owners[:1], [])
+    assert len(watch.memories) == len(owners)

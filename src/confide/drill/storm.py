@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confide.drill import browser
 from confide.drill.outcome import Check, Outcome, least, most
+from confide.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +39,12 @@ def run(venue: Venue) -> Outcome:
 
     started = time.monotonic()
     practice = browser.largest(venue)
+    needed = _A_DAY * CLINICIANS + 1
+    people = browser.truth(venue, practice)
+    if len(people) < needed:
+        raise Misconfigured(f"a storm needs a practice of {needed} patients (give more --persons)")
     for number in range(COLLEAGUES):
         browser.hire(venue, Role.FRONT_DESK, practice, f"colleague-{number}")
-    people = browser.truth(venue, practice)
     doctors = [browser.hire(venue, Role.CLINICIAN, practice, f"clinician-{n}") for n in range(CLINICIANS)]
     today = people[: _A_DAY * CLINICIANS]
     for each in today:

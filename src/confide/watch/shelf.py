@@ -132,9 +132,8 @@ class Shelf:
         return name, version, self._seals.seal(_KIND, name, data)
 
     def _make_room(self, wanted: set[str]) -> None:
-        for name in [each for each in self._versions if each not in wanted][
-            : len(self._versions) - MOST_KEPT
-        ]:
+        others = [each for each in self._versions if each not in wanted]
+        for name in others[: max(len(self._versions) - MOST_KEPT, 0)]:
             del self._versions[name]
             if name.startswith("norm:"):
                 _, practice, role = name.split(":", 2)
