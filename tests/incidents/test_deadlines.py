@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from confide.errors import Invalid, StepUpNeeded
-from confide.incidents import assessments
+from confide.incidents import assessments, deadlines
 from confide.incidents.assessments import Factor, Finding, Outcome
 from confide.incidents.course import Breadth
 from confide.incidents.duties import Standing
@@ -203,3 +203,45 @@ def test_a_second_signature_does_not_move_the_day_of_the_determination(elm, read
     first = sign()
     elm.clock.advance(days=20)
     assert sign() == first
+
+
+def test_what_is_signed_of_another_scope_closes_nothing(elm, reading):
+    lost = elm.system.cases.open(reading(), "A lost laptop", NOW, way=Way.MEDIUM)
+
+    def sign(counted):
+        elm.system.assessments.sign(
+            reading(), lost, counted, HIGH, WHY, Outcome.SECURED, Encryption.KEY_SAFE, elm.clock()
+        )
+
+    sign(scope(lost, {"ME": 1200}, copy=Copy.BACKUP, keys=Keys.SAFE))
+    second = scope(lost, {"ME": 1300}, copy=Copy.BACKUP, keys=Keys.SAFE)
+    elm.system.cases.move(reading(), lost, "contained")
+    elm.system.cases.move(reading(), lost, "assessed")
+    with pytest.raises(Invalid, match="assessed again first"):
+        elm.system.cases.move(reading(), lost, "closed")
+    elm.clock.advance(seconds=1)
+    sign(second)
+    Scope.objects.filter(pk=second.pk).update(frozen_at=NOW)
+    scope(lost, {"TX": 1}, copy=Copy.BACKUP, keys=Keys.SAFE)  # a count by mistake, that is not frozen
+    elm.system.cases.move(reading(), lost, "closed")
+
+
+def test_what_was_seen_after_the_discovery_stops_no_clock(elm, reading):
+    """A login that is known to be stolen, and goes on reading: the clocks run from the discovery."""
+    stolen = elm.system.cases.open(reading(), "A stolen login", NOW, way=Way.LOGIN)
+    elm.clock.advance(days=50)
+    after = NOW + timedelta(days=2)
+    scope(stolen, {"ME": 1200}, credentials=("session:1",), first=after, last=after + timedelta(days=1))
+    assert duties(elm, stolen)["hipaa-individual"].until == date(2026, 5, 1)
+    assert "hipaa-individual" in {duty.id for _, duty in elm.system.deadlines.near(elm.id)}
+
+
+def test_a_copy_that_was_taken_in_a_window_that_goes_on_stops_no_clock(elm, reading):
+    lost = elm.system.cases.open(reading(), "A lost laptop", NOW, way=Way.MEDIUM)
+    elm.patient()
+    midnight = NOW.replace(hour=0, minute=0, second=0)
+    asked = Question(since=midnight - timedelta(days=1), until=midnight + timedelta(days=2), copy=Copy.BACKUP)
+    counted = elm.system.scopes.measure(reading(), lost, asked)
+    assert duties(elm, lost)["hipaa-individual"].standing is Standing.DUE
+    told = deadlines.describe(lost, counted).accessed
+    assert told[1] == NOW.date(), "no later than it was counted"

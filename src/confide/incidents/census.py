@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -185,7 +185,7 @@ def copied(
         f"SELECT DISTINCT practice, {patient} AS patient, {int(shown)} AS shown, {at} AS first, {at} AS last"  # noqa: S608
         f" FROM ({' UNION '.join(parts)}) AS stored"
     )
-    return Seen(sql, (adapt(since), adapt(before), *params))
+    return Seen(sql, (adapt(since), adapt(before - timedelta(microseconds=1)), *params))
 
 
 def join(legs: Sequence[Seen]) -> Seen:

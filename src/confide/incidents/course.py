@@ -79,7 +79,8 @@ def require_ready(incident: Incident, state: State) -> None:
     if state is State.ASSESSED and signed is None:
         raise Invalid("an assessment is signed first (45 CFR 164.402(2))")
     breach = signed is not None and signed.outcome == "breach"
-    newest = incident.scopes.order_by("version").last()
+    rows = incident.scopes.order_by("version")
+    newest = rows.filter(frozen_at__isnull=False).last() or rows.last()
     if state is State.NOTIFYING:
         if not breach:
             raise Invalid("the signed assessment says that it is no breach of unsecured PHI")

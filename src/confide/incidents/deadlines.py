@@ -197,7 +197,10 @@ def describe(incident: Incident, scope: Scope) -> Facts:
     if scope.first is None or scope.last is None:
         return facts
     zones = everywhere(facts, reading.held())
-    return replace(facts, accessed=(day(scope.first, zones), max(day(scope.last, (zone,)) for zone in zones)))
+    first, last = day(scope.first, zones), min(scope.last, scope.made_at)  # a window may end after today
+    if first > day(facts.discovered, zones):
+        return facts  # what was known is known, and goes on: which days to tell is for a person
+    return replace(facts, accessed=(first, max(first, *(day(last, (zone,)) for zone in zones))))
 
 
 def _entities(scope: Scope) -> tuple[Entity, ...]:
