@@ -170,14 +170,14 @@ def describe(incident: Incident, scope: Scope) -> Facts:
     signed = incident.assessments.order_by("signed_at").last()
     breach = signed is not None and signed.outcome == "breach"
     # It was determined by the first such signature: another one must not move the last days behind.
-    first = incident.assessments.filter(outcome="breach").order_by("signed_at").first() if breach else None
+    decided = incident.assessments.filter(outcome="breach").order_by("signed_at").first() if breach else None
     if signed is not None and (breach or not covers(signed, scope)):
         signed = None  # nothing takes a duty away: a breach, or what was signed is not of all that is known
     facts = Facts(
         entities=_entities(scope),
         discovered=incident.discovered,
         aware=known.aware,
-        determined=known.determined or (None if first is None else first.signed_at),
+        determined=known.determined or (None if decided is None else decided.signed_at),
         scoped=known.scoped,  # never from the count itself: it would move a last day behind
         notified=known.notified,
         secretary=known.secretary,
@@ -197,10 +197,12 @@ def describe(incident: Incident, scope: Scope) -> Facts:
     if scope.first is None or scope.last is None:
         return facts
     zones = everywhere(facts, reading.held())
-    first, last = day(scope.first, zones), min(scope.last, scope.made_at)  # a window may end after today
+    first = day(scope.first, zones)
+    end = min(scope.last, scope.made_at)  # a window may end after today
     if first > day(facts.discovered, zones):
         return facts  # what was known is known, and goes on: which days to tell is for a person
-    return replace(facts, accessed=(first, max(first, *(day(last, (zone,)) for zone in zones))))
+    last = max(day(end, (zone,)) for zone in zones)
+    return replace(facts, accessed=(first, max(first, last)))
 
 
 def _entities(scope: Scope) -> tuple[Entity, ...]:
