@@ -80,3 +80,10 @@ def test_a_nul_is_in_no_text(surgery, path, form):
 @pytest.mark.parametrize("wanted", ["foo", "a/b", "?"])
 def test_a_word_leads_to_no_view(surgery, wanted):
     assert surgery.sign_in("doctor").post("/prove", {"next": wanted})["Location"] == wanted
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "9" * 30, "-1", "\u0663"])
+def test_a_number_that_no_row_has(surgery, number):
+    privacy = surgery.sign_in("privacy")
+    assert "The last one stays" in privacy.post("/factors", {"remove": number}).content.decode()
+    assert privacy.post("/people", {"approve": number}).status_code in {403, 404}

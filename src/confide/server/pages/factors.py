@@ -18,7 +18,7 @@ from confide.audit.entrances import Event
 from confide.server import connections, enrolling, factors, keeper, oidc, throttle
 from confide.server.apps import system
 from confide.server.pages import dates
-from confide.server.pages.visitor import Visitor, show, staff
+from confide.server.pages.visitor import Visitor, number_of, show, staff
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ def held(request: HttpRequest, visitor: Visitor) -> HttpResponse:
                 return show(request, visitor, "pages/codes.html", {"recovery": codes, "next": request.path})
             if "disconnect" in request.POST:
                 return _disconnect(request, account, request.POST["disconnect"])
-            number = request.POST.get("remove", "")
-            gone = factors.remove(account, int(number)) if number.isascii() and number.isdigit() else None
+            gone = factors.remove(account, number_of(request.POST.get("remove", "")))
             if gone is not None:
                 keeper.note(request, Event.FACTOR_REMOVED, account, reason=gone)
                 return redirect("pages:factors")

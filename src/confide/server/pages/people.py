@@ -18,7 +18,7 @@ from confide.audit import people as journalled
 from confide.errors import AccessDenied, Unknown
 from confide.server import inviting
 from confide.server.apps import system
-from confide.server.pages.visitor import ROLE_LABELS, Visitor, show, staff
+from confide.server.pages.visitor import ROLE_LABELS, Visitor, number_of, show, staff
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,11 @@ def people(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 
 def _approve(request: HttpRequest, visitor: Visitor) -> None:
-    number = request.POST["approve"]
     journalled.approve(
         system().journal,
         _me(request),
         visitor.actor.practice,
-        int(number) if number.isascii() and number.isdigit() else 0,
+        number_of(request.POST["approve"]),
         system().clock(),
         credential=visitor.actor.credential,
         address=visitor.actor.address,

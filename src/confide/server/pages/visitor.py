@@ -213,6 +213,11 @@ def asks_part(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False))
 
 
+def number_of(text: str) -> int:
+    """Return the number of a row that a form names; 0, which no row has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
 def refuse(request: HttpRequest, visitor: Visitor, trouble: troubles.Trouble) -> HttpResponse:
     """Answer with a refusal: as a part where a part was asked for, else as a page."""
     template = "pages/parts/trouble.html" if asks_part(request) else "pages/trouble.html"
