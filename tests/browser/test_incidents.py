@@ -60,6 +60,8 @@ def test_the_story_fits_and_prints(enter, told, anywhere):  # noqa: F811 - the f
     for path in (told, "/incidents"):
         enter(anywhere, "privacy", path)
         assert anywhere.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    fits = "[...document.querySelectorAll('.acts td')].every(each => each.scrollWidth <= each.clientWidth)"
+    assert anywhere.evaluate(fits), "no cell runs into the next one"
     enter(anywhere, "privacy", told)
     assert anywhere.get_by_text("Not proved.").is_visible()
     assert anywhere.get_by_text("Ask the police").first.is_visible()

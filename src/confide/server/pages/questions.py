@@ -51,6 +51,11 @@ class Timeline:
     columns: Sequence[tuple[str, int]]
     whole: int
 
+    @property
+    def said(self) -> str:
+        """The number of all, as people write it."""
+        return f"{self.whole:,}"
+
 
 @require_GET
 @staff
