@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from confide.audit.journal import name_relation
 from tests.practice import NOW
 from tests.watch.clinic import entry, patients
 
@@ -96,6 +97,22 @@ def test_with_an_explanation_a_bait_is_only_a_question(elm, nurse):
     assert rows()["honey"].weight == 2
     assert Account.objects.get(pk=nurse.id).suspect_at is None
     assert actions("watch-finding", "degrade", "step-up-asked") == ["watch-finding"]
+
+
+@pytest.mark.parametrize(("by_other", "weight"), [(False, 8), (True, 2)])
+def test_a_bait_that_somebody_booked_themselves_two_days_ago_is_not_explained(elm, by_other, weight):
+    clerk, colleague = elm.member("front_desk"), elm.member("front_desk")
+    patient = elm.named("Anna", "Zwiebel")
+    elm.system.baits.add(elm.id, [patient])
+    elm.book(patient, 2, elm.grant("write", colleague if by_other else clerk))
+    elm.clock.advance(days=2)
+    named = name_relation(elm.grant("read", clerk, "TREAT", [patient]).relations[patient])
+    assert named == "appointment"
+    append(
+        elm, [replace(each, at=elm.clock()) for each in openings(elm, clerk, [patient], relationship=named)]
+    )
+    elm.system.watch.run(elm.clock())
+    assert rows()["honey"].weight == weight
 
 
 def test_a_storm_of_baits_stops_itself(elm):

@@ -124,7 +124,7 @@ def _of(scene: Scene, holds: Callable[[Seen, Trait], bool]) -> tuple[int, ...]:
 
 
 def _is_explained(seen: Seen, trait: Trait) -> bool:
-    return (seen.related and not seen.own) or trait.explained
+    return (seen.related and not seen.own and not trait.own) or trait.explained
 
 
 # Courses

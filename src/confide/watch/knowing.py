@@ -62,6 +62,7 @@ class Known:
         self._names: dict[str, str] = {}
         self._baited: Mapping[str, frozenset[str]] = {}
         self._explained: set[tuple[str, str, str, str]] = set()
+        self._own: set[tuple[str, str, str]] = set()
 
     def prepare(self, batches: Sequence[Batch], now: datetime) -> str:
         """Ask for all of them at once: an answer for each login costs no query of its own.
@@ -91,6 +92,7 @@ class Known:
             missing = {each.owner for each in batches if not each.program}
         self._names |= dict.fromkeys(missing, "") | _names_of(missing)
         self._explained = set(self._explain(batches, now, broken))
+        self._own = set(self._made_alone(batches, now))
         return f"of a practice's patients less is known: {broken[0]}" if broken else ""
 
     def about(self, batch: Batch, now: datetime) -> Sequence[Trait]:
@@ -106,7 +108,8 @@ class Known:
             kin = index.kin(name, patient, _RARE) if name else Kin.NONE
             # Only the order of unexplained charts is looked at, and to find places takes longest.
             orders = {} if seen.related or explained else index.places(patient)
-            traits.append(Trait(orders, patient in baits, index.is_marked(patient), kin, explained))
+            own = (batch.practice, batch.owner, patient) in self._own
+            traits.append(Trait(orders, patient in baits, index.is_marked(patient), kin, explained, own))
         return traits
 
     def _explain(
@@ -133,6 +136,25 @@ class Known:
                     yield practice, owner, role, patient
             except Damaged as problem:  # what does not open explains nothing
                 broken.append(problem)
+
+    def _made_alone(self, batches: Sequence[Batch], now: datetime) -> Iterator[tuple[str, str, str]]:
+        """Find synthetic patients for whom the one who opens them has made each reason.
+
+        A day later the journal calls such a reason no more their own; whoever waits for that is no colleague.
+        """
+        touched = {
+            (each.practice, each.owner, seen.patient)
+            for each in batches
+            for seen in each.seen
+            if seen.related and seen.patient in self._baited.get(each.practice, ())
+        }
+        if not touched:
+            return
+        ties = find_relationships(sorted({(practice, patient) for practice, _, patient in touched}), now)
+        for practice, owner, patient in touched:
+            rows = ties.get((practice, patient), ())
+            if rows and all(row[6] == owner for row in rows):
+                yield practice, owner, patient
 
     def _related(self, practice: str, owner: str, role: str, rows: Sequence[Row], now: datetime) -> bool:
         """Tell whether a relationship that somebody else made counts for the role."""

@@ -22,6 +22,7 @@ class Trait:
         vip: Marked as well known, or as one of the staff.
         kin: How they may stand to the person.
         explained: Something explains the access that the entry does not name, such as an order.
+        own: Of a synthetic one: the person made all that the entry names as a reason, however long ago.
     """
 
     orders: Mapping[str, int]
@@ -29,6 +30,7 @@ class Trait:
     vip: bool = False
     kin: Kin = Kin.NONE
     explained: bool = False
+    own: bool = False
 
 
 class Traits(Protocol):
