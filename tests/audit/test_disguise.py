@@ -15,6 +15,7 @@ from confide.audit.journal import Journal
 from confide.audit.models import Checkpoint, JournalEntry, Opened
 from confide.audit.sequencer import Sequencer
 from confide.errors import Damaged
+from confide.records import bodies
 from tests.audit import made, tampering
 
 HUGE = 2**62
@@ -76,7 +77,7 @@ def test_an_entry_that_reads_as_before_and_is_in_no_report_is_named(disguise, ca
     run(f"UPDATE audit_journalentry SET {disguise} WHERE id = {FIRST}")
     assert next(places.read(40, 41)).sound
     [said] = told(case)
-    assert said.startswith(f"entry with id {id_}: stored in another writing")
+    assert said.startswith(f"entry with id {id_}: ")
 
 
 @pytest.mark.parametrize("days", [-40, 40])
@@ -95,7 +96,7 @@ def test_a_moment_that_is_none_is_named(case):
     need("postgresql")
     run("UPDATE audit_journalentry SET at = 'infinity' WHERE id = (SELECT max(id) FROM audit_journalentry)")
     last = JournalEntry.objects.order_by("-id").values_list("id", flat=True)[0]
-    assert told(case) == [f"entry with id {last}: changed: its moment is none"]
+    assert told(case) == [f"entry with id {last}: changed: it holds what Confide never writes there"]
 
 
 @pytest.mark.parametrize(
@@ -148,3 +149,29 @@ def test_where_later_entries_would_lie_below_the_floor_it_is_said(case, sequence
     assert told(case)[-1].startswith(f"entry with id {id_}: it has no place in the tree")
     Checkpoint.objects.filter(pk=newest.pk).update(floor=newest.floor)
     assert sequencer.seal(case.now) == 1
+
+
+@pytest.mark.parametrize("value", ["'x'", "x'c3'", "1.5", "'2026-02-30 09:00:00'"])
+@pytest.mark.parametrize(
+    "column",
+    ["journalentry.at", "journalentry.leaf", "journalentry.reason_sealed", "leaf.entry", "checkpoint.size",
+     "checkpoint.root", "checkpoint.frontier", "checkpoint.floor", "cosignature.at", "cosignature.size",
+     "cosignature.line", "tally.count", "opened.at", "opened.seals", "opened.entries"],
+)  # fmt: skip
+def test_what_a_column_never_holds_is_named_and_ends_nothing(column, value, case):
+    need("sqlite")
+    if (column, value) in {("cosignature.line", "'x'"), ("opened.entries", "'x'"), ("checkpoint.at", "'x'")}:
+        return  # words, which are looked at as such
+    Opened.objects.create(at=case.now, process="x", kind="reveal", seals=1, entries="1")
+    table, _, name = column.partition(".")
+    run(f"UPDATE audit_{table} SET {name} = {value} WHERE rowid = (SELECT max(rowid) FROM audit_{table})")
+    assert case.verify().wrong
+    assert len(list(bodies.check())) < 2
+
+
+def test_a_moment_that_is_none_is_named_wherever_it_stands(case):
+    need("postgresql")
+    Opened.objects.create(at=case.now, process="x", kind="reveal", seals=1, entries="1")
+    for table in ("opened", "cosignature", "checkpoint"):
+        run(f"UPDATE audit_{table} SET at = '-infinity'")
+        assert f"of audit_{table}: changed: it holds" in told(case)[0]

@@ -10,42 +10,58 @@ from __future__ import annotations
 from typing import Final
 
 from django.db import router, transaction
+from django.db.models import Model
 
-from confide.audit.inserts import COLUMNS
-from confide.audit.models import JournalEntry
+from confide.audit.models import Checkpoint, Cosignature, JournalEntry, Leaf, Opened, Tally
 
-_TYPES: Final = {"version": "integer", "body_sha256": "blob", "reason_sealed": "blob"}
 _SECOND: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 _FRACTION: Final = f"{_SECOND}.[0-9][0-9][0-9][0-9][0-9][0-9]"
+_MOMENT: Final = (
+    f"NOT (at GLOB '{_SECOND}' OR at GLOB '{_FRACTION}') OR at GLOB '*.000000' OR at < '0001-01-02'"
+    " OR datetime(at, '+0 days') IS NOT substr(at, 1, 19)"
+)
 _TWICE: Final = "SELECT count(*) <> count(DISTINCT key) FROM json_each(elements)"
-_CONDITIONS: Final = (
-    *(f"typeof({name}) <> '{_TYPES.get(name, 'text')}'" for name in COLUMNS),
-    f"NOT (at GLOB '{_SECOND}' OR at GLOB '{_FRACTION}')",
-    "at GLOB '*.000000'",
-    # A name can be written with escapes, or stand twice: Python takes the last, SQLite the first.
-    "instr(elements, char(92)) > 0",
-    f"CASE WHEN json_valid(elements) THEN ({_TWICE}) ELSE 1 END",
-)
 _STRANGE: Final = (
-    "SELECT id FROM audit_journalentry"  # noqa: S608 - names of columns
+    # A name can be written with escapes, or stand twice: Python takes the last, SQLite the first.
+    "SELECT id FROM audit_journalentry"  # noqa: S608 - fixed
     " WHERE id >= coalesce((SELECT entry FROM audit_leaf WHERE position = %s), 0)"
-    f" AND ({' OR '.join(_CONDITIONS)}) ORDER BY id LIMIT 1"
-)
-
-
-_TIMELESS: Final = (
-    "SELECT id FROM audit_journalentry WHERE at < '0001-01-02T00:00:00Z' OR at >= '9999-12-31T00:00:00Z'"
+    f" AND (instr(elements, char(92)) > 0 OR CASE WHEN json_valid(elements) THEN ({_TWICE}) ELSE 1 END)"
     " ORDER BY id LIMIT 1"
 )
+_TYPES: Final = {
+    "BinaryField": "blob", "BigAutoField": "integer", "BigIntegerField": "integer",
+    "PositiveIntegerField": "integer",
+}  # fmt: skip
+"""What SQLite keeps for a field; text for all others."""
+
+_TABLES: Final[tuple[type[Model], ...]] = (JournalEntry, Leaf, Checkpoint, Cosignature, Tally, Opened)
+_TIMELESS: Final = "at < '0001-01-02T00:00:00Z' OR at >= '9999-12-31T00:00:00Z'"
 
 
-def find_timeless() -> int | None:
-    """Return the id of the first entry on PostgreSQL whose moment cannot be read; None if there is none.
+def find_unreadable() -> str | None:
+    """Return which row holds a value of another type, or a moment that is none; None if there is no such row.
+
+    Nothing can be computed from it, or it is not what a report takes it for.
 
     Raises:
         DatabaseError: The database does not answer.
     """
-    return _first("postgresql", _TIMELESS)
+    for model in _TABLES:
+        table = model._meta.db_table  # noqa: SLF001 - Django's own way to them
+        types = {
+            field.column: _TYPES.get(field.get_internal_type(), "text")
+            for field in model._meta.local_fields  # noqa: SLF001
+            if field.column
+        }
+        strange = [f"typeof({name}) <> '{kind}'" for name, kind in types.items()]
+        strange += [_MOMENT] if "at" in types else []
+        found = _first("sqlite", f"SELECT rowid FROM {table} WHERE {' OR '.join(strange)} LIMIT 1")  # noqa: S608
+        if found is None and "at" in types:
+            key = "size" if model is Checkpoint else "id"
+            found = _first("postgresql", f"SELECT {key} FROM {table} WHERE {_TIMELESS} LIMIT 1")  # noqa: S608
+        if found is not None:
+            return f"entry with id {found}" if model is JournalEntry else f"row {found} of {table}"
+    return None
 
 
 def find_strange(start: int) -> int | None:
@@ -65,6 +81,6 @@ def _first(vendor: str, question: str, *parameters: int) -> int | None:
     if connection.vendor != vendor:
         return None
     with connection.cursor() as cursor:
-        cursor.execute(question, parameters)
+        cursor.execute(question, parameters or None)
         row = cursor.fetchone()
     return None if row is None else int(row[0])

@@ -86,13 +86,14 @@ def verify(
         JournalUnavailable: The database does not answer.
     """
     try:
-        newest = Checkpoint.objects.order_by("-size").first()
-        verdict = Verdict(size=0 if newest is None else newest.size)
-        walk = Walk(verdict, extract.begin(since), tiles, kept, log)
-        timeless = forms.find_timeless()
-        if timeless is not None:  # and so nothing can be read together with it
-            verdict.add(f"entry with id {timeless}", "changed: its moment is none")
+        verdict = Verdict()
+        unreadable = forms.find_unreadable()
+        if unreadable is not None:  # and so nothing can be read together with it
+            verdict.add(unreadable, "changed: it holds what Confide never writes there")
             return verdict
+        newest = Checkpoint.objects.order_by("-size").first()
+        verdict.size = 0 if newest is None else newest.size
+        walk = Walk(verdict, extract.begin(since), tiles, kept, log)
         walk.run(tell)
         for head in kept:
             if head.size > verdict.size:

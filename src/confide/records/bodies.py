@@ -39,6 +39,10 @@ def check(tell: Callable[[int, int], object] = lambda *_: None) -> Iterator[Wron
     """
     try:
         yield from _check(tell)
+    except (TypeError, ValueError, AttributeError, OverflowError):  # on SQLite a column takes anything
+        yield Wrong(
+            "the resources", "a row of theirs, or an entry about one, holds what Confide never writes"
+        )
     except DatabaseError as problem:
         raise Unavailable(f"the records cannot be read ({type(problem).__name__})") from None
 
