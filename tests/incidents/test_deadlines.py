@@ -245,3 +245,25 @@ def test_a_copy_that_was_taken_in_a_window_that_goes_on_stops_no_clock(elm, read
     assert duties(elm, lost)["hipaa-individual"].standing is Standing.DUE
     told = deadlines.describe(lost, counted).accessed
     assert told[1] == NOW.date(), "no later than it was counted"
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_europeans_have_their_hours_before_anybody_is_counted(elm, reading, counted):
+    stolen = elm.system.cases.open(reading(), "A stolen login", NOW, way=Way.LOGIN)
+    if counted:
+        Scope.objects.create(
+            incident=stolen, version=1, question={}, made_by="x", made_at=NOW, checkpoint=1, sound=True,
+            records=0, practices=0,
+        )  # fmt: skip
+    elm.system.deadlines.tell(reading(), stolen, europeans=1)
+    found = duties(elm, stolen)
+    assert set(found) == {"gdpr-33", "gdpr-34"}, "what goes by who was counted waits for the count"
+    assert found["gdpr-33"].until == NOW + timedelta(hours=72), "from discovery while awareness is not said"
+    aware = NOW + timedelta(hours=1)
+    elm.clock.advance(hours=2)
+    elm.system.deadlines.tell(reading(), stolen, aware=aware)
+    assert duties(elm, stolen)["gdpr-33"].until == aware + timedelta(hours=72)
+    assert [duty.id for _, duty in elm.system.deadlines.near(stolen.practice)] == ["gdpr-33"]
+    assert b"gdpr-33" in elm.system.deadlines.feed(stolen)
+    scope(stolen, {"TX": 1})
+    assert {"gdpr-33", "hipaa-individual", "TX:individual"} <= set(duties(elm, stolen))

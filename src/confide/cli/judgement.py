@@ -92,7 +92,9 @@ def describe_facts(parser: argparse.ArgumentParser) -> None:
     }
     for name in _MOMENTS:
         parser.add_argument(f"--{name}", metavar="MOMENT", help=words[name])
-    parser.add_argument("--gdpr", metavar="N", type=int, help="data subjects under GDPR")
+    parser.add_argument(
+        "--gdpr", metavar="N", type=int, help="data subjects under GDPR (1 if there may be some)"
+    )
     parser.add_argument("--vendor", choices=("yes", "no"), help="a business associate had the breach")
     parser.add_argument("--part2", choices=("yes", "no"), help="substance use treatment (42 CFR part 2)")
     parser.add_argument("--california-facility", choices=("yes", "no"), help="a licensed facility there")
@@ -152,7 +154,9 @@ def clocks(args: argparse.Namespace, begin: Callable[..., Any]) -> int:
 
     found = system.deadlines.reckon(incident)
     if found is None:
-        raise Invalid("nobody is known to be affected yet (confide incident scope)")
+        raise Invalid(
+            "nobody is known to be affected yet (confide incident scope; facts --gdpr for GDPR's hours)"
+        )
     tell(found, reading.held(), system.clock(), why=args.why, every=args.all)
     if args.ics is not None:
         try:

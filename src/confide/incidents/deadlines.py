@@ -18,6 +18,7 @@ from confide.incidents.course import Act, Breadth, State, covers
 from confide.incidents.duties import Duty, warn
 from confide.incidents.facts import Encryption, Entity, Harm, Statement, Way, day, everywhere
 from confide.incidents.facts import Incident as Facts
+from confide.incidents.federal import EUROPEAN
 from confide.incidents.models import Incident, Scope
 from confide.incidents.statutes import UNKNOWN
 from confide.vault.door import Clock
@@ -127,17 +128,24 @@ class Deadlines:
             scope: By which count; None is the newest frozen one, or else the newest.
 
         Returns:
-            None while nobody is known to be affected.
+            None while nobody is known to be affected. Where data subjects under GDPR may be, and nobody is
+            counted yet, its duties alone: the others go by who was counted.
 
         Raises:
             Invalid: The facts cannot be.
         """
         counted = scope or scopes.latest(incident)
         now = self._clock()
-        if counted is None or (not counted.records and not Known.read(incident.facts).europeans):
+        if counted is not None and counted.records:
+            return clocks.reckon(describe(incident, counted), reading.held(), now)
+        if not Known.read(incident.facts).europeans:
             return None
-        law = reading.held()
-        return clocks.reckon(describe(incident, counted), law, now)
+        found = clocks.reckon(describe(incident, counted), reading.held(), now)
+        return replace(
+            found,
+            duties=tuple(each for each in found.duties if each.id in EUROPEAN),
+            newer=tuple(each for each in found.newer if each.id in EUROPEAN),
+        )
 
     def feed(self, incident: Incident) -> bytes:
         """Return the clocks as an iCalendar file, with warnings; its name is the incident's id."""
@@ -164,17 +172,20 @@ class Deadlines:
         return found
 
 
-def describe(incident: Incident, scope: Scope) -> Facts:
-    """Return an incident as the law's counting takes it: each practice a covered entity."""
+def describe(incident: Incident, scope: Scope | None) -> Facts:
+    """Return an incident as the law's counting takes it: each practice a covered entity.
+
+    While nobody is counted it is the incident's own practice, with nobody.
+    """
     known = Known.read(incident.facts)
     signed = incident.assessments.order_by("signed_at").last()
     breach = signed is not None and signed.outcome == "breach"
     # It was determined by the first such signature: another one must not move the last days behind.
     decided = incident.assessments.filter(outcome="breach").order_by("signed_at").first() if breach else None
-    if signed is not None and (breach or not covers(signed, scope)):
+    if signed is not None and (breach or scope is None or not covers(signed, scope)):
         signed = None  # nothing takes a duty away: a breach, or what was signed is not of all that is known
     facts = Facts(
-        entities=_entities(scope),
+        entities=_entities(incident, scope),
         discovered=incident.discovered,
         aware=known.aware,
         determined=known.determined or (None if decided is None else decided.signed_at),
@@ -182,7 +193,7 @@ def describe(incident: Incident, scope: Scope) -> Facts:
         notified=known.notified,
         secretary=known.secretary,
         informed=known.informed,
-        elements=frozenset(scope.elements),
+        elements=frozenset(scope.elements) if scope is not None and scope.elements else None,
         encryption=Encryption.NONE if signed is None else Encryption(signed.encryption),
         way=Way(incident.way),
         vendor=incident.breadth == Breadth.HOST if known.vendor is None else known.vendor,
@@ -194,7 +205,7 @@ def describe(incident: Incident, scope: Scope) -> Facts:
         part2=known.part2,
         zone=_zone(known.zone) if known.zone else None,
     )
-    if scope.first is None or scope.last is None:
+    if scope is None or scope.first is None or scope.last is None:
         return facts
     zones = everywhere(facts, reading.held())
     first = day(scope.first, zones)
@@ -205,11 +216,14 @@ def describe(incident: Incident, scope: Scope) -> Facts:
     return replace(facts, accessed=(first, max(first, last)))
 
 
-def _entities(scope: Scope) -> tuple[Entity, ...]:
+def _entities(incident: Incident, scope: Scope | None) -> tuple[Entity, ...]:
     """Each practice by its name; two of one name are told apart by their ids."""
     residents: dict[str, dict[str, int]] = {}
-    for practice, state, records in scope.shares.values_list("practice", "state", "records"):
-        residents.setdefault(practice, {})[state or UNKNOWN] = records
+    if scope is not None:
+        for practice, state, records in scope.shares.values_list("practice", "state", "records"):
+            residents.setdefault(practice, {})[state or UNKNOWN] = records
+    if not residents:
+        residents[incident.practice] = {}
     names = dict(Practice.objects.filter(pk__in=residents).values_list("pk", "name"))
     many = len(names) - len(set(names.values()))
     made = []

@@ -10,6 +10,9 @@ from confide.incidents.facts import Harm
 from confide.incidents.reckoning import Reach, Reckoning, Term
 from confide.incidents.statutes import UNKNOWN
 
+EUROPEAN: Final = ("gdpr-33", "gdpr-34")
+"""The duties that hang on data subjects under GDPR alone."""
+
 _BREACH: Final = ("hipaa-individual", "hipaa-media", "hipaa-secretary-large", "hipaa-secretary-small")
 _WHAT: Final = {
     "hipaa-individual": "letters to the individuals",
@@ -173,10 +176,7 @@ def _gdpr(reckoning: Reckoning) -> list[Duty]:
     incident, law = reckoning.incident, reckoning.law
     reach = Reach((), incident.europeans)
     if not incident.europeans:
-        return [
-            _duty(reckoning, name, Standing.NONE, "no data subject under GDPR")
-            for name in ("gdpr-33", "gdpr-34")
-        ]
+        return [_duty(reckoning, name, Standing.NONE, "no data subject under GDPR") for name in EUROPEAN]
     clock = law.clocks["gdpr-33"]
     words = law.anchor(clock.anchor).words
     known = words if incident.aware is not None else f"{words} (not known: discovery)"
