@@ -17,7 +17,9 @@ from confide.audit.models import JournalEntry
 from confide.errors import AccessDenied
 from confide.protect.elements import Element
 from tests.server.crowd import Clock, everything_stored, follow
+from tests.server.factored import enrol, sign_in
 from tests.server.pages import surgery as place
+from tests.server.pages.surgery import browser
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keys"])
 REASON = "Ottoline Quernheim fainted in the waiting room"
@@ -34,12 +36,17 @@ def clock(monkeypatch, surgery):
 
 @pytest.fixture
 def doctor(surgery, clock):
-    return surgery.sign_in("doctor")
+    return enter(surgery, "doctor", clock)
 
 
 @pytest.fixture
 def privacy(surgery, clock):
-    return surgery.sign_in("privacy")
+    return enter(surgery, "privacy", clock)
+
+
+def enter(surgery, name: str, clock):
+    """Sign somebody in who has proved a factor just now, as the clock has it."""
+    return sign_in(browser(), surgery.account(name), proved=clock())
 
 
 def break_glass(http, patient: str, reason: str = REASON):
@@ -81,7 +88,7 @@ def test_it_opens_one_chart_in_one_session_for_an_hour_and_counts(surgery, docto
     assert {"break-glass", "read", "reveal"} <= set(seen.values_list("action", flat=True))
     # One patient, one session.
     assert reveal(doctor, surgery, patient=patients(surgery, 1)[0]).status_code == 403
-    other = surgery.sign_in("doctor")
+    other = enter(surgery, "doctor", clock)
     assert reveal(other, surgery).status_code == 403
     # One hour.
     clock.advance(minutes=13)
@@ -149,7 +156,7 @@ def test_the_privacy_officer_hears_of_it_at_once_and_reviews_it(surgery, doctor,
     read = JournalEntry.objects.filter(action="journal-read", resource_type="Emergency")
     assert read.count() == 1, "reading the reasons is an entry"
     clock.advance(hours=72)
-    privacy = surgery.sign_in("privacy")
+    privacy = enter(surgery, "privacy", clock)
     page = text_of(privacy.get("/emergencies"))
     assert '<span class="flag">overdue</span>' in page
     assert "still open" not in page
@@ -174,7 +181,7 @@ def test_nobody_reviews_their_own(surgery, clock):
     Membership.objects.create(
         approved_at=clock.now, account=doctor_account, practice=surgery.practice, role="privacy_officer"
     )
-    http = surgery.sign_in("doctor")
+    http = enter(surgery, "doctor", clock)
     clinician = Membership.objects.get(account=doctor_account, role="clinician")
     officer = Membership.objects.get(account=doctor_account, role="privacy_officer")
     http.post("/choose", {"membership": clinician.pk})
@@ -197,12 +204,12 @@ def test_three_in_a_shift_and_then_a_second_person(surgery, doctor, clock):
     waiting = Emergency.objects.get(begins_at=None)
     # Not oneself, not another role, not a new account.
     assert doctor.post("/emergencies", {"allow": waiting.pk}).status_code == 403
-    assert surgery.sign_in("desk").post("/emergencies", {"allow": waiting.pk}).status_code == 403
+    assert enter(surgery, "desk", clock).post("/emergencies", {"allow": waiting.pk}).status_code == 403
     colleague = Account.objects.create_user("colleague", display_name="Dr. Ines Roth")
     Membership.objects.create(
         approved_at=clock.now, account=colleague, practice=surgery.practice, role="clinician"
     )
-    new = surgery.sign_in("colleague")
+    new = enter(surgery, "colleague", clock)
     assert "A colleague waits for a second person" in text_of(new.get("/find"))
     assert new.post("/emergencies", {"allow": waiting.pk}).status_code == 403
     Account.objects.update(created_at=clock.now - timedelta(days=30))
@@ -223,11 +230,38 @@ def test_three_in_a_shift_and_then_a_second_person(surgery, doctor, clock):
     ]
     # A shift later they are one's own again.
     clock.advance(hours=12)
-    assert break_glass(surgery.sign_in("doctor"), whose[4]).status_code == 302
+    assert break_glass(enter(surgery, "doctor", clock), whose[4]).status_code == 302
 
 
-def test_who_has_no_emergencies(surgery, doctor, privacy):
-    for http in (surgery.sign_in("desk"), privacy):
+def test_allowing_and_reviewing_ask_for_a_fresh_factor_and_go_on(surgery, doctor, privacy, clock):
+    """A session that was left open, or stolen, is not the second person of another one."""
+    for patient in [surgery.patient, *patients(surgery, 3)]:
+        break_glass(doctor, patient)
+    waiting = Emergency.objects.get(begins_at=None)
+    begun = Emergency.objects.exclude(pk=waiting.pk).order_by("asked_at").first()
+    app = enrol(surgery.account("privacy"), clock())
+    Session.objects.update(proved_at=clock.now - timedelta(minutes=10))
+    for form, action in (
+        ({"allow": waiting.pk}, "break-glass-allowed"),
+        ({"review": begun.pk, "verdict": "justified", "note": NOTE}, "break-glass-review"),
+    ):
+        Session.objects.update(proved_at=clock.now - timedelta(minutes=10))
+        page = privacy.post("/emergencies", form)
+        assert "Prove that it is you" in text_of(page)
+        assert all(f'name="{name}" value="{value}"' in text_of(page) for name, value in form.items())
+        wrong = privacy.post("/emergencies", {**form, "prove-code": "no code of theirs"})
+        assert "That did not prove it." in text_of(wrong)
+        assert not JournalEntry.objects.filter(action=action).exists()
+        answer = privacy.post("/emergencies", {**form, "prove-code": app.recovery.pop()})
+        assert answer["Location"] == "/emergencies"
+        assert JournalEntry.objects.filter(action=action, outcome="0").exists()
+    waiting.refresh_from_db()
+    begun.refresh_from_db()
+    assert (waiting.allowed_by.username, begun.verdict) == ("privacy", "justified")
+
+
+def test_who_has_no_emergencies(surgery, doctor, privacy, clock):
+    for http in (enter(surgery, "desk", clock), privacy):
         assert http.get(f"/patients/{surgery.patient}/emergency").status_code == 403
         assert break_glass(http, surgery.patient).status_code == 403
     assert break_glass(doctor, surgery.stranger).status_code == 404, "another practice's patient is unknown"

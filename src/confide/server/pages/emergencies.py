@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from confide.access import glass
 from confide.access.containment import Emergency
+from confide.access.freshness import require_fresh
 from confide.access.glass import Verdict
 from confide.access.models import Account
 from confide.access.roles import Role
@@ -134,6 +135,8 @@ def emergencies(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 def _act(request: HttpRequest, visitor: Visitor) -> None:
     assert isinstance(request.user, Account)  # noqa: S101 - AUTH_USER_MODEL; tells the type
     keeper.require_trusted(request)
+    # Else a session that was stolen, or left open, is the second person of another thief.
+    require_fresh(visitor.actor.proved_at, system().clock())
     practice = visitor.actor.practice
     if "allow" in request.POST:
         row = glass.find(practice, request.POST["allow"])
