@@ -107,7 +107,8 @@ def verify(
             verdict.add(f"entry with id {strange}", "stored in another writing: no report finds it")
         _check_cosignatures(verdict, witnesses, now)
         _check_waiting(verdict, now, patience)
-        verdict.notes += openings.reconcile(verdict.add)
+        verdict.notes += [("moments", told) for told in walk.moments.notes()]
+        verdict.notes += [("key use", told) for told in openings.reconcile(verdict.add)]
         if walk.whole:
             _check_tallies(verdict, walk.counts)
             if tiles is not None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from confide.audit import places
 from confide.audit.models import Checkpoint, Leaf
+from confide.audit.moments import Moments
 from confide.audit.notes import Head, PublicKey, open_note
 from confide.audit.places import Placed
 from confide.audit.shelf import Shelf
@@ -40,14 +41,14 @@ class Verdict:
         size: Entries in the newest tree.
         wrong: In the order in which it was found; the first one names the first wrong entry.
         cosigned: Entries that a known witness has cosigned.
-        notes: What is to be known, but is no fault.
+        notes: What is to be known, but is no fault: what it is about, and a sentence.
     """
 
     start: int = 0
     size: int = 0
     wrong: list[Wrong] = field(default_factory=list)
     cosigned: int = 0
-    notes: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, where: str, what: str) -> None:
         self.wrong.append(Wrong(where, what))
@@ -62,6 +63,11 @@ class Walk:
         tiles: The published tree, if it is at hand.
         kept: Checkpoints that were kept elsewhere.
         log: The log's public key.
+
+    Attributes:
+        counts: How many entries there are of each patient and credential.
+        moments: The entries' moments.
+        whole: Whether the end was reached.
     """
 
     def __init__(
@@ -73,12 +79,14 @@ class Walk:
         log: PublicKey,
     ) -> None:
         self.counts: dict[tuple[str, str], int] = {}
+        self.moments = Moments()
         self.whole = False
         self._verdict = verdict
         self._log = log
         self._frontier = Frontier()
         if before is not None and self._holds(before, None):
             self._frontier = Frontier.parse(before.size, bytes(before.frontier))
+            self.moments.latest = before.at
         self._start = verdict.start = self._frontier.size
         self._shelf = None if tiles is None else Shelf(tiles, verdict.add, self._frontier.size)
         self._kept = sorted(kept, key=lambda head: head.size)
@@ -146,6 +154,7 @@ class Walk:
             return "its place holds what is no number"
         self._leaves.append(leaf)
         self._ids.append(placed.id)
+        self.moments.take(entry.at, position, placed.id)
         return ""
 
     def _compare(self, row: Checkpoint | None, heads: list[Head]) -> bool:
@@ -158,6 +167,7 @@ class Walk:
                 return False
             if not self._holds(row, grown):
                 return False
+            self.moments.seal(row.at)
         for head in heads:
             if head.root != root:
                 where = f"an entry from {self._agreed} to {head.size - 1}"

@@ -171,8 +171,8 @@ def verify(args: argparse.Namespace) -> int:
         )
     for each in found.wrong:
         show.step("wrong", each.where, each.what)
-    for told in found.notes:
-        show.step("note", "key use", told)
+    for about, told in found.notes:
+        show.step("note", about, told)
     if found.wrong:
         show.line(f"the first: {found.wrong[0].where}: {found.wrong[0].what}", style="bold")
         return show.FAILED
