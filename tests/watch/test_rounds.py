@@ -225,16 +225,51 @@ def test_a_program_is_asked_to_sign_in_anew_then_masked_and_frozen_only_by_polic
     assert row.frozen_at is not None
 
 
-def test_what_is_old_is_learned_from_and_nothing_is_done_about_it(elm, nurse):
+def test_of_what_is_old_people_are_told_and_no_measure_is_taken(elm, nurse):
+    """The watch was down for two days: whom it did not see may be at it still, but a person decides."""
     from confide.access.models import Account
+    from confide.incidents.models import Incident
+    from confide.watch.models import Notice
+    from confide.watch.policy import Policy, Ways
 
+    elm.system.watch._policy = lambda: Policy(ways=Ways(syslog="/dev/log"))
     staff(elm)
-    elm.system.baits.add(elm.id, WHOLE[:1])
-    append(elm, openings(elm, nurse, WHOLE[:1]))
+    elm.system.baits.add(elm.id, WHOLE[:2])
+    append(elm, openings(elm, nurse, WHOLE[:1], relationship="appointment"))
     elm.clock.advance(days=2)
     elm.system.watch.run(elm.clock())
-    assert "honey" in rows()
+    assert rows()["honey"].weight == 2  # a question, as it would have been in time
+    assert not Notice.objects.exists()
+    assert not Incident.objects.exists()
+    append(elm, openings(elm, nurse, WHOLE[1:2]))
+    elm.system.watch.run(elm.clock())
+    found = rows()["honey"]
+    assert found.weight == 8
     assert Account.objects.get(pk=nurse.id).suspect_at is None
+    assert actions("degrade", "degrade-withheld", "step-up-asked") == []
+    made = Incident.objects.get()
+    assert (made.subject, made.discovered) == (nurse.owner, elm.clock())
+    told = Notice.objects.get().body
+    assert (told["finding"], told["incident"], told["taken"]) == (found.pk, made.pk, "")
+    # More of the same is told no second time.
+    later = [replace(each, at=each.at + timedelta(hours=1)) for each in openings(elm, nurse, WHOLE[1:2])]
+    append(elm, later)
+    elm.system.watch.run(elm.clock())
+    assert rows()["honey"].signals == 3
+    assert (Notice.objects.count(), Incident.objects.count()) == (1, 1)
+
+
+def test_a_bait_touched_while_the_watch_was_down_opens_an_incident(elm, nurse):
+    from confide.incidents.models import Incident
+    from confide.watch.models import Notice
+    from confide.watch.policy import Policy, Ways
+
+    elm.system.watch._policy = lambda: Policy(ways=Ways(syslog="/dev/log"))
+    elm.system.baits.add(elm.id, WHOLE[:1])
+    append(elm, openings(elm, nurse, WHOLE[:1]))
+    elm.clock.advance(days=40)
+    elm.system.watch.run(elm.clock())
+    assert Notice.objects.get().body["incident"] == Incident.objects.get().pk
 
 
 def test_processes_go_on_where_another_has_stopped(elm, nurse):

@@ -20,6 +20,7 @@ from confide.audit.journal import Journal
 from confide.errors import Damaged, Unavailable
 from confide.vault.keepsakes import Keepsakes
 from confide.watch import containment, notices, shelf
+from confide.watch.containment import Done
 from confide.watch.events import Batch, batch
 from confide.watch.findings import Finding
 from confide.watch.models import Cursor, Found
@@ -32,7 +33,7 @@ AT_ONCE: Final = 2000
 """Positions of the journal that one round reads at most."""
 
 LATE: Final = timedelta(hours=24)
-"""What is older when it is read is learned from, but nothing is done about it any more."""
+"""For what is older when it is read no measure is taken any more; people are told, and an incident opens."""
 
 _FORGET: Final = timedelta(days=30)
 _TURN: Final = 0x77617463  # "watc": the advisory lock of who is at it
@@ -146,27 +147,28 @@ class Rounds:
         )
         if self._shelf.fetch(owners, norms) != part.begin:
             return []  # another process has read it meanwhile
+        before = {key: each.weight for key, each in self._watch.open.items()}
         grown = self._watch.take(batches, now)
-        for finding in grown:
-            self._tell(finding, now)
+        for each in grown:
+            self._tell(each, before.get((each.practice, each.owner, each.code), 0), now)
         self._shelf.store(owners, norms, part.end)
         if now.hour == 0:
             shelf.expire(now - _FORGET, now)
         return grown
 
-    def _tell(self, finding: Finding, now: datetime) -> None:
-        """Write a finding, and do what its owner's findings ask for together."""
+    def _tell(self, finding: Finding, before: int, now: datetime) -> None:
+        """Write a finding that weighed *before*, and do what its owner's findings ask for together."""
         row, new = shelf.write(finding)
         if new:
             self._journal.append([entry_of_finding(finding.practice, row.pk, finding.code.value, now)])
-        if now - finding.at > LATE:
-            return
-        policy = self._policy()
-        findings = [each for each in self._watch.open.values() if each.owner == finding.owner]
-        done = containment.contain(self._journal, finding, findings, policy.automatic, now)
+        policy, done, late = self._policy(), Done(), now - finding.at > LATE
+        if not late:
+            findings = [each for each in self._watch.open.values() if each.owner == finding.owner]
+            done = containment.contain(self._journal, finding, findings, policy.automatic, now)
         incident = self._opener(row, now)
         # Light findings may add up to a measure: of that, and of one withheld, somebody is always told.
-        if done.rung or done.withheld or (finding.look and new):
+        # What is late takes no measure that would tell of it as it grows heavier.
+        if done.rung or done.withheld or (finding.look and (new or (late and finding.weight > before))):
             notices.put(policy.ways, finding, row.pk, done, now, incident)
 
 
