@@ -136,12 +136,14 @@ class Post:
             incident, "7", digest, sound, self.practice.id, lambda: ((p, e, s) for p, (e, s) in listed)
         )
 
-    def wanted(self, channel="letters", place=None, size=50, round="notice", **changes):
+    def wanted(self, channel="letters", place=None, size=50, round="notice", more=False, **changes):
         from confide.incidents.notices import templates
         from confide.incidents.notices.mailings import Wanted
         from confide.incidents.notices.states import Channel, Round
 
-        return Wanted(facts(**changes), templates.built_in(), Channel(channel), Round(round), place, size)
+        return Wanted(
+            facts(**changes), templates.built_in(), Channel(channel), Round(round), place, size, more
+        )
 
     def request(self, channel="letters", place=None, **changes):
         if place is None and channel != "email":

@@ -51,7 +51,9 @@ class Vendor:
         )
 
     def take(self, practice, resource, *elements):
-        id_ = practice.add(resource)
+        return self.see(practice, practice.add(resource), *elements)
+
+    def see(self, practice, id_, *elements):
         grant = practice.grant("read", self.thieves[practice.id], "TREAT", elements=elements)
         practice.read("Patient", id_, grant)
         return id_
@@ -59,13 +61,13 @@ class Vendor:
     def grant(self, actor=None):
         return self.lead.grant("mail", actor or self.officer, "HOPERAT")
 
-    def frozen(self):
+    def frozen(self, incident=None):
         system, clock = self.system, self.clock
 
         def reading():
             return self.lead.grant("journal-read", self.officer, "HOPERAT", elements=())
 
-        incident = system.cases.open(
+        incident = incident or system.cases.open(
             reading(), "The vendor's key", clock(), way=Way.LOGIN, breadth=Breadth.HOST
         )
         actors = tuple(each.id for each in self.thieves.values())
@@ -159,6 +161,47 @@ def test_one_act_of_two_people_writes_to_all_practices_and_to_each_person_once(v
     assert both["elements"] == ["name", "ssn"], "one letter says what was shown of all records"
     with pytest.raises(Invalid, match="nobody is left"):
         campaigns.request(vendor.grant(), scope, wanted)
+
+
+def test_persons_of_whom_a_later_scope_shows_more_are_written_to_once_again(vendor):
+    from confide.incidents.notices import campaigns as whole
+    from confide.incidents.notices import scoped
+
+    elm, oak = sorted(vendor.others, key=lambda each: each.id)
+    name, ssn, born = Element.NAME, Element.SSN, Element.BIRTH_DATE
+    ids = [vendor.take(elm, known(number), name) for number in range(2)]
+    vendor.take(elm, known(7), name)
+    other = vendor.take(oak, known(7), name)
+    vendor.take(oak, known(8), name)
+    scope = vendor.frozen()
+    place, campaigns = vendor.post.destination(), vendor.system.campaigns
+
+    def send(of, **changes):
+        vendor.clock.advance(seconds=1)
+        made = campaigns.request(vendor.grant(), of, vendor.post.wanted("records", place, **changes))
+        campaigns.approve(vendor.grant(vendor.manager), of.incident)
+        campaigns.run(vendor.officer.id, of.incident)
+        return made.people
+
+    assert send(scope) == 4
+    before = len(vendor.records()[0])
+    assert whole.grown(scope, "notice", vendor.clock()) == 0
+    vendor.see(elm, ids[0], born)
+    vendor.see(elm, ids[1], name)
+    vendor.see(oak, other, ssn)  # the record by which that person was not written to
+    later = vendor.frozen(scope.incident)
+    assert whole.grown(later, "notice", vendor.clock()) == 2
+    assert scoped.grown(later, elm.id, "notice", vendor.clock()) == 1, (
+        "the other's is seen over all practices"
+    )
+    with pytest.raises(Invalid, match="nobody is left"):
+        campaigns.request(vendor.grant(), later, vendor.post.wanted("records", place))
+    assert send(later, more=True) == 2
+    records, _ = vendor.records()
+    assert len(records) == before + 2
+    said = {each["greeting"]: each["elements"] for each in records if len(each["elements"]) > 1}
+    assert said == {"Given0 Ortiz": ["birth-date", "name"], "Given7 Ortiz": ["name", "ssn"]}
+    assert whole.grown(later, "notice", vendor.clock()) == 0
 
 
 def test_none_of_them_can_be_changed_or_taken_out_and_all_can_be_withdrawn(vendor):

@@ -124,3 +124,29 @@ def test_a_batch_that_is_ready_after_its_mailing_was_taken_back_is_removed(post,
         post.run(mailing)
     assert not list(post.folder.rglob("*.age"))
     assert not Batch.objects.filter(done_at__isnull=False).exists()
+
+
+def test_whose_letter_said_less_than_is_known_by_now_gets_one_that_says_it(post):
+    from confide.incidents.notices import reached
+
+    ana, bea = post.expose("name", given="Ana"), post.expose("name ssn", given="Bea")
+    place = post.destination()
+    assert greeted(post, post.approved("records", place)) == {"Ana", "Bea"}
+    with pytest.raises(Invalid, match="nobody is left"):
+        post.request("records", place, more=True)
+    shown = dict(post.shown)
+    post.shown[ana], post.shown[bea] = shown[bea], shown[ana]  # of Bea less: that is no news
+    post.expose("name ssn", given="Cleo")
+    post.practice.clock.advance(hours=1)
+    more = post.approved("records", place, more=True)
+    with pytest.raises(Invalid, match="nobody is left"):
+        post.request("records", place, more=True)
+    (record,) = post.records(post.run(more))
+    assert (record["greeting"].partition(" ")[0], record["elements"]) == ("Ana", ["name", "ssn"])
+    assert greeted(post, post.approved("records", place)) == {"Cleo"}
+    assert reached.unreachable("incident-1", post.practice.id) == 0
+    assert post.system.clerk.note_returned(post.grant(), [record["reference"]]) == (1, [])
+    assert reached.unreachable("incident-1", post.practice.id) == 1, "the first letter said less"
+    with pytest.raises(Invalid, match="nobody is left"):
+        post.request("records", place)
+    assert greeted(post, post.approved("records", place, more=True)) == {"Ana"}

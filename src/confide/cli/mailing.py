@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,10 @@ def mail(args: argparse.Namespace) -> int:
         Round.FEDERAL if args.second else Round.NOTICE,
         place,
         args.size,
+        args.more,
     )
+    if scope.frozen_at is not None and not wanted.more:
+        _tell_grown(args, scope, practice, wanted.round, system.clock())
     if args.all_practices:
         whole = system.campaigns.request(grant, scope, wanted)
         name = f"{scope.incident_id[:8]} --all-practices"
@@ -62,6 +66,21 @@ def mail(args: argparse.Namespace) -> int:
         show.step("note", "template", said)
     show.advice((f"confide notice approve {name} --by SOMEBODY_ELSE", "the second person's word"))
     return show.DONE
+
+
+def _tell_grown(
+    args: argparse.Namespace, scope: Scope, practice: Practice, round_: str, now: datetime
+) -> None:
+    """Say of how many more is known than their letters say."""
+    from confide.incidents.notices import campaigns, scoped
+
+    if args.all_practices:
+        number = campaigns.grown(scope, round_, now)
+    else:
+        number = scoped.grown(scope, practice.pk, round_, now)
+    if number:
+        who = f"{show.many(number, 'person')} who have a letter that says less"
+        show.step("note", "more is known", f"of {who}: --more writes to them")
 
 
 def approve(args: argparse.Namespace) -> int:

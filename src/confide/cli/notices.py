@@ -31,7 +31,8 @@ examples:
 Asks for letters to everybody in the incident's frozen scope whom no letter has reached. Nothing leaves before
 a second person has approved it. --second is the letter under federal law, for those whose state lets the
 first say less. --all-practices asks for the letters of all practices of a vendor's incident at once: approve,
-letters and withdraw then take the incident's id with --all-practices, too.
+letters and withdraw then take the incident's id with --all-practices, too. --more is for those who have a
+letter that says less than a later frozen scope shows of them; say in the facts that it adds to the first one.
 """
 APPROVE: Final = """\
 examples:
@@ -124,6 +125,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--as", dest="channel", choices=("letters", "records", "email"), default="letters",
         help="PDF files, records for letters of theirs, or e-mail (default: %(default)s)")  # fmt: skip
     parser.add_argument("--second", action="store_true", help="the second letter, under federal law")
+    parser.add_argument("--more", action="store_true", help="whose letter says less than the scope shows")
     parser.add_argument("--size", type=int, default=0, metavar="N", help="persons in a file (50 to 1,000)")
     _everybody(parser)
     parser = _of(

@@ -122,8 +122,35 @@ def test_letters_are_asked_for_approved_written_and_called_about(day, privacy, d
     assert privacy.get(f"{page}/filings/hhs_ocr?paper").content.startswith(b"%PDF")
     assert privacy.get(f"{page}/filings/nothing").status_code == 404
 
-    # A vendor would tell the practice its own numbers
+    # A later frozen scope shows more of the same person
     from confide.incidents import scopes
+    from confide.incidents.forms import ALL
+    from confide.incidents.models import Exposed, Scope
+
+    assert "less than the newest frozen scope" not in said
+    one = Scope.objects.get()
+    seen = Exposed.objects.get(scope=one.pk)
+    more = Scope.objects.create(
+        incident=incident, version=2, question=one.question, made_by=one.made_by, made_at=timezone.now(),
+        checkpoint=1, sound=True, records=1, practices=1, states=one.states, elements=one.elements,
+    )  # fmt: skip
+    Exposed.objects.create(
+        scope=more.pk, practice=seen.practice, patient=seen.patient, shown=ALL, state=seen.state,
+        first=seen.first, last=seen.last,
+    )  # fmt: skip
+    for share in one.shares.all():
+        more.shares.create(practice=share.practice, state=share.state, records=share.records)
+    more.frozen_at, more.digest = timezone.now(), scopes.digest(more)
+    more.save(update_fields=["frozen_at", "digest"])
+    said = text(privacy.get(f"{page}/notices"))
+    assert "1 person has a letter that says less than the newest frozen scope shows" in said
+    again = privacy.post(f"{page}/notices", {**asked, "who": "new", "facts": told()})
+    assert "nobody is left" in text(again)
+    assert privacy.post(f"{page}/notices", {**asked, "who": "more", "facts": told()}).status_code == 302
+    assert "less than the newest frozen scope" not in text(privacy.get(f"{page}/notices"))
+    assert Mailing.objects.count() == 2
+
+    # A vendor would tell the practice its own numbers
     from confide.incidents.notices import mailings, owners, templates
 
     row = Incident.objects.get()

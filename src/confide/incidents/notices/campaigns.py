@@ -93,7 +93,7 @@ class Campaigns:
             raise Invalid("the mailings of all practices go on paper (each practice has its own consents)")
         scoped.require_frozen(scope)
         now = self._clock()
-        chosen = _choose(scope, wanted.round, now)
+        chosen = _choose(scope, wanted.round, now, more=wanted.more)
         drafts = []
         for practice in scopes.practices(scope):
             who = scoped.frozen(scope, practice, lambda practice=practice: chosen.people(practice))  # type: ignore[misc]
@@ -264,11 +264,22 @@ class _Choice:
                 yield patient, self.told.get(patient, elements), state
 
 
-def _choose(scope: Scope, round_: str, now: datetime) -> _Choice:
+def grown(scope: Scope, round_: str, now: datetime) -> int:
+    """Return of how many persons a frozen scope shows more than their letters; see ``scoped.grown``."""
+    if not scoped.is_later(scope, "", round_):
+        return 0
+    chosen, number = _choose(scope, round_, now, more=True), 0
+    for practice in scopes.practices(scope):
+        number += scoped.count_grown(scope.incident_id, practice, round_, chosen.people(practice), now)
+    return number
+
+
+def _choose(scope: Scope, round_: str, now: datetime, *, more: bool = False) -> _Choice:
     """Choose one record for each person who has several: nobody twice, and nobody missed.
 
     Whoever has been reached by one of them is left out; a record by which a letter did not reach the person
-    comes after the others.
+    comes after the others. For letters that say more than the first ones did, it is the record that was
+    reached, of those of whom more was shown by any of their records.
     """
     persons: dict[int, list[tuple[str, str]]] = {}
     matches = Match.objects.filter(scope=scope).order_by("practice", "patient")
@@ -276,9 +287,10 @@ def _choose(scope: Scope, round_: str, now: datetime) -> _Choice:
         persons.setdefault(person, []).append((practice, patient))
     among = {patient for group in persons.values() for _, patient in group}
     practices = sorted({practice for group in persons.values() for practice, _ in group})
-    reached_: set[str] = set()
+    told_: dict[str, frozenset[Element]] = {}
     for practice in practices:
-        reached_ |= reached.already(scope.incident_id, practice, round_, now) & among
+        written = reached.told(scope.incident_id, practice, round_, now)
+        told_.update((patient, written[patient]) for patient in written.keys() & among)
     missed = set(
         Unreached.objects.filter(mailing__incident=scope.incident_id, mailing__round=round_)
         .exclude(why=Why.DOUBTFUL)
@@ -290,12 +302,15 @@ def _choose(scope: Scope, round_: str, now: datetime) -> _Choice:
     told: dict[str, frozenset[Element]] = {}
     for group in persons.values():
         ids = [patient for _, patient in group]
-        if reached_.intersection(ids):
+        seen = frozenset(element for each in ids for element in shown.get(each, ()))
+        reached_ = [each for each in ids if each in told_]
+        known = frozenset(element for each in reached_ for element in told_[each])
+        if reached_ and (not more or seen <= known):
             left.update(ids)
             continue
-        one = next((each for each in ids if each not in missed), ids[0])
+        one = next((each for each in reached_ or ids if each not in missed), (reached_ or ids)[0])
         left.update(each for each in ids if each != one)
-        told[one] = frozenset(element for each in ids for element in shown.get(each, ()))
+        told[one] = seen
     return _Choice(scope, frozenset(left), told)
 
 

@@ -81,6 +81,8 @@ class Wanted:
     round: Round = Round.NOTICE
     destination: Destination | None = None
     size: int = 0
+    more: bool = False
+    """Only for those who were written to, and of whom the scope shows more than their letters say."""
 
 
 class Mailings:
@@ -99,6 +101,7 @@ class Mailings:
         """Record what a person asks for; nothing is opened.
 
         Whoever has been written to in this incident and round, and was reached, is left out: nobody twice.
+        With ``wanted.more`` it is exactly those, as far as more was shown of them than their letters name.
 
         Raises:
             AccessDenied: The place is not one for mailings, or not yet.
@@ -238,14 +241,16 @@ def _sheets(
     frozen: Frozen, wanted: Wanted, size: int, now: datetime
 ) -> tuple[list[tuple[bytes, int]], set[str], set[frozenset[Element]]]:
     """Pack whom it holds; say in which states they live, and which sets of elements there are."""
-    written = reached.already(frozen.incident, frozen.practice, wanted.round, now)
+    written = reached.told(frozen.incident, frozen.practice, wanted.round, now)
     willing = reached.agreed(frozen.practice) if wanted.channel is Channel.EMAIL else None
     living: set[str] = set()
     shown: set[frozenset[Element]] = set()
 
     def chosen() -> Iterator[tuple[str, frozenset[Element]]]:
         for patient, elements, state in frozen.people():
-            if not elements or patient in written or (willing is not None and patient not in willing):
+            if not reached.owed(written, patient, elements, more=wanted.more):
+                continue
+            if willing is not None and patient not in willing:
                 continue
             if wanted.round is Round.FEDERAL and not wording.rule(state).closed & {"description"}:
                 continue

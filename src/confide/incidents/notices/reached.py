@@ -1,4 +1,4 @@
-"""Whom letters have reached and whom not: nobody twice, and those who are missing are counted.
+"""Whom letters have reached and what they said: nobody twice for the same, and who is missing is counted.
 
 Source:
     45 CFR 164.404(d)(2): substitute notice, for 10 or more persons on a home page or in print.
@@ -6,7 +6,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -23,13 +23,15 @@ MANY: Final = 10
 """So many persons without a good address need substitute notice on a home page or in print."""
 
 
-def already(incident: str, practice: str, round_: str, now: datetime) -> frozenset[str]:
+def told(incident: str, practice: str, round_: str, now: datetime) -> dict[str, frozenset[Element]]:
     """Return who has a letter of this incident and round, or gets one, and was not missed by it.
+
+    Each with all that such letters name as shown.
 
     A mailing that lapsed goes to nobody. Of one that was taken back, e-mails that were sent stay sent, and
     one of which nobody knows may be; its files were never handed over.
     """
-    found: set[str] = set()
+    found: dict[str, frozenset[Element]] = {}
     for mailing in Mailing.objects.filter(incident=incident, practice=practice, round=round_):
         stands = states.at(mailing.state, mailing.approved_at or mailing.requested_at, now)
         back = stands is State.WITHDRAWN
@@ -39,10 +41,28 @@ def already(incident: str, practice: str, round_: str, now: datetime) -> frozens
         lost = set(missed.values_list("patient", flat=True))
         rows = mailing.batches.only("packed", "sent", "trying", "people")
         for batch in rows.iterator(chunk_size=100):
-            people = [patient for patient, _ in unpack(bytes(batch.packed))]
+            people = unpack(bytes(batch.packed))
             tried = batch.sent if batch.trying is None else batch.trying + 1
-            found.update(each for each in people[: tried if back else None] if each not in lost)
-    return frozenset(found)
+            for patient, shown in people[: tried if back else None]:
+                if patient not in lost:
+                    found[patient] = found.get(patient, frozenset()) | shown
+    return found
+
+
+def owed(
+    written: Mapping[str, frozenset[Element]], patient: str, shown: frozenset[Element], *, more: bool
+) -> bool:
+    """Tell whether a person gets a letter.
+
+    Args:
+        written: What :func:`told` found.
+        patient: The person's id.
+        shown: What a frozen scope says was shown of them.
+        more: The mailing is for those whose letters name less than that; otherwise for those without one.
+    """
+    if patient not in written:
+        return bool(shown) and not more
+    return more and not shown <= written[patient]
 
 
 def agreed(practice: str) -> frozenset[str]:
@@ -101,7 +121,9 @@ def note_returned(
 
 
 def unreachable(incident: str, practice: str) -> int:
-    """Return how many persons no letter has reached: 10 or more need substitute notice at large.
+    """Return how many persons a letter missed that no later one has reached.
+
+    10 or more need substitute notice at large.
 
     Source:
         45 CFR 164.404(d)(2).
@@ -110,13 +132,15 @@ def unreachable(incident: str, practice: str) -> int:
     missed = Unreached.objects.filter(
         mailing__incident=incident, mailing__practice=practice, why__in=counting
     )
-    people = set(missed.values_list("patient", flat=True))
+    people = dict(  # the last time, where it was more than once
+        missed.order_by("mailing__requested_at").values_list("patient", "mailing__requested_at")
+    )
     later: set[str] = set()
     for mailing in Mailing.objects.filter(incident=incident, practice=practice, state=State.FINISHED):
-        lost = set(Unreached.objects.filter(mailing=mailing).values_list("patient", flat=True))
+        at = mailing.requested_at
         for batch in mailing.batches.only("packed").iterator():
-            later.update(p for p, _ in unpack(bytes(batch.packed)) if p in people and p not in lost)
-    return len(people - later)
+            later.update(p for p, _ in unpack(bytes(batch.packed)) if p in people and at > people[p])
+    return len(people.keys() - later)
 
 
 def note_agreed(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from confide.errors import Damaged, Invalid, Unknown
 from confide.incidents import scopes
 from confide.incidents.models import Scope
+from confide.incidents.notices import reached
 from confide.incidents.notices.mailings import Frozen
+from confide.incidents.notices.models import Mailing
 from confide.incidents.statutes import UNKNOWN
 from confide.protect.elements import Element
 
@@ -50,6 +53,32 @@ def people(scope: Scope, practice: str) -> Iterator[Told]:
     for record in scopes.records(scope, practice):
         state = "" if record.state == UNKNOWN else record.state
         yield record.patient, frozenset(record.elements), state
+
+
+def grown(scope: Scope, practice: str, round_: str, now: datetime) -> int:
+    """Return how many persons of a practice were written to, and have more shown of them in a frozen scope.
+
+    Args:
+        scope: Frozen.
+        practice: The practice's id.
+        round_: Of which letter.
+        now: Aware UTC.
+    """
+    if not is_later(scope, practice, round_):
+        return 0
+    return count_grown(scope.incident_id, practice, round_, people(scope, practice), now)
+
+
+def is_later(scope: Scope, practice: str, round_: str) -> bool:
+    """Tell whether a practice (an empty one: any) wrote by another scope: only then it can show more."""
+    rows = Mailing.objects.filter(incident=scope.incident_id, round=round_).exclude(scope=str(scope.pk))
+    return rows.filter(practice=practice).exists() if practice else rows.exists()
+
+
+def count_grown(incident: str, practice: str, round_: str, who: Iterable[Told], now: datetime) -> int:
+    """Count those of *who* whose letters say less than was shown of them."""
+    written = reached.told(incident, practice, round_, now)
+    return sum(reached.owed(written, patient, shown, more=True) for patient, shown, _ in who)
 
 
 def frozen(scope: Scope, practice: str, who: Callable[[], Iterable[Told]]) -> Frozen:

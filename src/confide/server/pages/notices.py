@@ -196,7 +196,8 @@ def _request(request: HttpRequest, grant: Grant, row: Incident) -> None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise Invalid("what the letters say is a TOML file") from None
     round_ = Round.FEDERAL if said.get("round") == Round.FEDERAL else Round.NOTICE
-    wanted = Wanted(told, templates.built_in(), Channel(said["channel"]), round_, place)
+    more = said.get("who") == "more"
+    wanted = Wanted(told, templates.built_in(), Channel(said["channel"]), round_, place, more=more)
     system().mailings.request(grant, scoped.of(counted, grant.practice), wanted)
 
 
@@ -219,6 +220,9 @@ def _story(visitor: Visitor, row: Incident) -> dict[str, Any]:
         "people": sum(each.people for each in first),
         "missed": missed,
         "many": missed >= reached.MANY,
+        "more": 0
+        if counted is None or counted.frozen_at is None
+        else scoped.grown(counted, practice, Round.NOTICE, now),
         "codes": (there, given, used),
         "told": [said for state in states for said in wording.rule(state).told],
         "unsound": counted is not None and counted.frozen_at is not None and not counted.sound,
