@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from confide.access.freshness import FRESH, is_fresh, require_fresh
+from confide.access.freshness import FRESH, JUST, is_fresh, require_fresh
 from confide.errors import Refused, StepUpNeeded
 
 NOW = datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
@@ -35,3 +35,10 @@ def test_a_proof_counts_for_ten_minutes(proved_at: datetime | None, fresh: bool)
 
 def test_ten_minutes_are_the_limit() -> None:
     assert timedelta(minutes=10) == FRESH
+
+
+def test_what_signs_in_ever_after_needs_a_proof_of_the_last_minute() -> None:
+    require_fresh(NOW - timedelta(seconds=59), NOW, JUST)
+    for proved_at in (None, NOW - timedelta(minutes=1), NOW + SECOND):
+        with pytest.raises(StepUpNeeded):
+            require_fresh(proved_at, NOW, JUST)

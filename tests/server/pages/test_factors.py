@@ -252,6 +252,38 @@ def test_a_forgotten_password_leaves_the_factor_asked_for(surgery, clock):
     assert inside(http)
 
 
+@pytest.mark.asvs("7.5.1")
+def test_one_more_is_added_with_a_proof_of_the_last_minute_however_long_its_page_takes(surgery, clock):
+    """Scanning, typing and touching a key take their time; whoever has the session alone has not the page."""
+    app = enrol(surgery.account("doctor"), clock())
+    http = browser()
+    password(http)
+    http.post("/sign-in/factor", {"prove-code": app.recovery.pop()})
+
+    def asks(answer):
+        return "Prove that it is you" in answer.content.decode()
+
+    def opened():
+        """Press Add, and prove it; return the page's mark and the secret of the new app."""
+        clock.advance(minutes=1)
+        assert asks(http.get("/factors/add"))
+        gone = http.post("/prove", {"next": "/factors/add", "prove-code": app.recovery.pop()})
+        page = http.get(gone["Location"])
+        return re.search(r'name="opened" value="(\w{64})"', page.content.decode())[1], secret_of(page)
+
+    def add(secret, **more):
+        return http.post("/factors/add", {"code": code_of(secret, clock()), **more})
+
+    other, _ = opened()
+    mark, secret = opened()
+    clock.advance(minutes=9)
+    for more in ({}, {"opened": ""}, {"opened": other}):
+        assert asks(add(secret, **more))
+    assert RECOVERY.search(add(secret, opened=mark).content.decode())
+    clock.advance(minutes=1)
+    assert asks(add(secret, opened=mark)), "ten minutes are the end of it"
+
+
 @pytest.mark.asvs("16.5.3")
 def test_without_the_keys_nobody_proves_anything(surgery, clock):
     from confide.errors import ConfideError

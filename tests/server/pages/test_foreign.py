@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -250,8 +251,9 @@ def test_its_owner_connects_a_login_after_a_fresh_factor_and_disconnects_it(issu
     assert len(events("login-disconnected")) == 1
 
 
-def test_connecting_asks_for_a_fresh_factor_first(issuer, surgery, doctor):
-    Session.objects.update(proved_at="2026-01-01T00:00:00Z")
+def test_connecting_asks_for_a_factor_of_the_last_minute_first(issuer, surgery, doctor):
+    """A login elsewhere, once connected, signs in ever after."""
+    Session.objects.update(proved_at=datetime.now(UTC) - timedelta(minutes=1))
     page = doctor.post("/sign-in/at/elm", {"process": "connect"}).content.decode()
     assert "Prove that it is you" in page
     assert issuer.url not in page

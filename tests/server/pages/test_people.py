@@ -139,6 +139,29 @@ def test_ones_own_factors(surgery, doctor):
     assert factors.enrolled(another)
 
 
+def refused(answer) -> bool:
+    return "Prove that it is you" in answer.content.decode()
+
+
+@pytest.mark.asvs("7.5.1")
+def test_a_session_that_was_stolen_adds_and_removes_no_factor(surgery, doctor):
+    """Its last proof is good for what is sensitive, and too old for what would sign in ever after."""
+    account = surgery.account("doctor")
+    before = [row.pk for row in factors.rows_of(account)]
+    Session.objects.update(proved_at=datetime.now(UTC) - timedelta(minutes=1))
+    for answer in (
+        doctor.get("/factors/add"),
+        doctor.post("/factors/add", {"code": "123456"}),
+        doctor.post("/factors/add", {"code": "123456", "opened": "0" * 64}),
+        doctor.post("/factors/add", {"credential": "{}"}),
+        doctor.post("/factors", {"codes": "1"}),
+        doctor.post("/factors", {"remove": before[0]}),
+        doctor.post("/factors", {"disconnect": "elm"}),
+    ):
+        assert refused(answer)
+    assert [row.pk for row in factors.rows_of(account)] == before
+
+
 def test_a_part_asks_in_its_place_and_leads_nowhere_else(surgery, doctor):
     Session.objects.update(proved_at=None)
     part = doctor.get("/factors/add", headers={"HX-Request": "true"}).content.decode()

@@ -1,24 +1,33 @@
-"""One's own second factors: which there are, one more, one less. Each change asks for a fresh proof."""
+"""One's own second factors: which there are, one more, one less.
+
+Each change asks for a proof of the last minute: what a stolen session added would sign in ever after. Only a
+page that was opened so may be filled in for longer: it holds a mark that is nowhere else.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from confide.access.entrances import Session
 from confide.access.factors import Factor
-from confide.access.freshness import require_fresh
+from confide.access.freshness import FRESH, JUST, require_fresh
 from confide.access.models import Account
 from confide.audit.entrances import Event
 from confide.server import connections, enrolling, factors, keeper, oidc, throttle
 from confide.server.apps import system
 from confide.server.pages import dates
 from confide.server.pages.visitor import Visitor, number_of, show, staff
+
+_MARK: Final = "opened"
+"""The field of a form that says with which proof its page was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ def held(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     account = request.user
     trouble = ""
     if request.method == "POST":
-        require_fresh(visitor.actor.proved_at, system().clock())
+        require_fresh(visitor.actor.proved_at, system().clock(), JUST)
         with transaction.atomic(using=router.db_for_write(Session)):
             if "codes" in request.POST and Factor.TOTP in factors.enrolled(account):
                 codes = enrolling.renew_codes(request, account)
@@ -89,7 +98,9 @@ def add(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """Add a passkey, or an app in place of the one that there is."""
     assert isinstance(request.user, Account)  # noqa: S101 - as above
     account = request.user
-    require_fresh(visitor.actor.proved_at, system().clock())
+    mark = _mark(visitor)
+    marked = constant_time_compare(request.POST.get(_MARK, ""), mark)
+    require_fresh(visitor.actor.proved_at, system().clock(), FRESH if marked else JUST)
     trouble = ""
     if request.method == "POST" and request.POST.get("credential"):
         credential = factors.read_passkey(request.POST["credential"])
@@ -110,8 +121,15 @@ def add(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     secret = enrolling.pending_secret(request, account, anew=request.method == "GET")
     context = {
         "trouble": trouble,
+        "opened": mark,
         "passkey": factors.offer_passkey(account),
         "app": Factor.TOTP in factors.enrolled(account),
         **enrolling.picture(account, secret),
     }
     return show(request, visitor, "pages/factor_add.html", context)
+
+
+def _mark(visitor: Visitor) -> str:
+    """What a page says that was opened with the proof that the session has now: 64 hexadecimal digits."""
+    said = f"{visitor.actor.session} {visitor.actor.proved_at}"
+    return salted_hmac("confide.server.pages.factors", said, algorithm="sha256").hexdigest()

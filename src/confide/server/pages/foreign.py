@@ -25,7 +25,7 @@ from confide.access import sessions
 from confide.access.attempts import Kind
 from confide.access.entrances import Session
 from confide.access.factors import Factor
-from confide.access.freshness import require_fresh
+from confide.access.freshness import JUST, require_fresh
 from confide.access.models import Account
 from confide.errors import AccessDenied
 from confide.server import connections, factors, idtoken, keeper, oidc, throttle
@@ -61,7 +61,7 @@ def _begin_inside(request: HttpRequest, visitor: Visitor, issuer: str) -> HttpRe
     if process not in {CONNECT, PROVE}:
         return redirect("pages:front")
     if process == CONNECT:
-        require_fresh(visitor.actor.proved_at, system().clock())
+        require_fresh(visitor.actor.proved_at, system().clock(), JUST)  # it signs in ever after
     return _leave(request, _find(issuer), process)
 
 
