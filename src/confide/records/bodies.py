@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final
@@ -20,6 +21,7 @@ from confide.records.models import Resource, Superseded
 
 _AT_ONCE: Final = 500
 _BODIES: Final = 50
+_RECENT: Final = 20_000
 
 Key = tuple[uuid.UUID, int]
 """A resource's id and version."""
@@ -48,16 +50,21 @@ def check(tell: Callable[[int, int], object] = lambda *_: None) -> Iterator[Wron
 
 
 def _check(tell: Callable[[int, int], object]) -> Iterator[Wrong]:
-    total, done, versions, last = writes.count(), 0, 0, None
+    total, done, versions = writes.count(), 0, 0
+    recent: OrderedDict[Key, None] = OrderedDict()
     resealed: dict[tuple[str, int], bytes] | None = None
     rows = writes.read(_AT_ONCE)
     while some := list(islice(rows, _AT_ONCE)):
         stored = _stored([(each.resource, each.version) for each in some])
         for each in some:
             key = _key(each.resource, each.version)
-            versions += key != last  # several patients of one resource have an entry each, in a row
-            last = key
             found = None if key is None else stored.get(key)
+            # Several patients of one resource have an entry each, and what others write may lie between them.
+            if key is not None and found is not None and key not in recent:
+                versions += 1
+                recent[key] = None
+                if len(recent) > _RECENT:
+                    recent.popitem(last=False)
             if found != (each.type, each.sha256) and resealed is None:
                 resealed = writes.resealed()  # most installations have none
             written = (resealed or {}).get((each.resource, each.version), each.sha256)
