@@ -145,6 +145,28 @@ def test_a_log_that_stands_still_may_be_trouble(log, state, folder):
     assert still.look(NOW + timedelta(hours=27)).trouble is None
 
 
+def test_a_clock_that_was_set_back_hides_no_silence(log, state, folder):
+    """A day ahead until just now: silence, and a log that stands still, count from where it was set right."""
+    ahead = NOW + timedelta(days=1)
+    witness = Witness(log, made.LOG.public, state, ahead, still=timedelta(hours=2))
+    made.publish(folder, LEAVES[:10])
+    witness.look(ahead)
+    (folder / "checkpoint").rename(folder / "gone")
+    assert witness.look(NOW).trouble is None
+    assert witness.look(NOW + SILENCE / 2).trouble is None
+    assert witness.look(NOW + SILENCE).trouble is Trouble.SILENT
+    (folder / "gone").rename(folder / "checkpoint")
+    assert witness.look(NOW + SILENCE).trouble is None
+    assert witness.look(NOW + timedelta(hours=2)).trouble is Trouble.STILL
+
+
+def test_after_a_clock_that_ran_ahead_a_log_that_does_not_grow_is_cosigned_again(witness, folder, log):
+    made.publish(folder, LEAVES[:10])
+    for hours in (24, 0, 1):
+        witness.look(NOW + timedelta(hours=hours))
+    assert len(set(log.handed)) == 3
+
+
 def test_a_log_that_does_not_grow_is_cosigned_again_after_some_minutes(witness, folder, log):
     made.publish(folder, LEAVES[:10])
     for minutes in range(9):

@@ -243,6 +243,8 @@ class Witness:
         Raises:
             Unavailable: The witness's own state cannot be written.
         """
+        # A clock that was set back hides no silence: what was heard in its future was heard now.
+        self._heard, self._grew = min(self._heard, now), min(self._grew, now)
         known = None if self._last is None else Head.parse(self._last.text)
         size = 0 if known is None else known.size
         try:
@@ -311,4 +313,4 @@ class Witness:
 
     def _is_old(self, now: datetime) -> bool:
         mine = None if self._last is None else self._last.by(self._key.public)
-        return mine is None or now - mine.at >= AGAIN
+        return mine is None or not timedelta() <= now - mine.at < AGAIN
