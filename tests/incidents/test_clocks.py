@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -219,6 +220,24 @@ def test_what_was_shown_decides_which_states_laws_are_touched() -> None:
     assert duties(medical)["PA:individual"].standing is Standing.DECIDE, "med(state agencies)"
     unknown = duties(incident({"OH": 1}, "2026-11-02", elements=None, hipaa=False))["OH:individual"]
     assert unknown.standing is Standing.DUE, "not known, so read most strictly"
+
+
+@pytest.mark.parametrize("element", ["document", "identifier"])
+@pytest.mark.parametrize("code", ["ME", "MA", "OH", "PA"])
+def test_what_nobody_has_read_may_hold_what_a_law_protects(element, code) -> None:
+    shown = frozenset({"name", "birth-date", element})
+    made = incident({code: 1200}, "2026-11-02", hipaa=False, vendor=True, elements=shown)
+    found = duties(made)
+    assert found[f"{code}:individual"].standing is Standing.DECIDE
+    assert any(
+        "may hold what this law protects; look into it (Social Security number" in each
+        for each in found[f"{code}:individual"].questions
+    )
+    assert not [each for each in found.values() if "among this law's" in each.why]
+    # Where something that the law protects was shown for certain there is nothing to look for.
+    sure = duties(replace(made, elements=shown | {"ssn"}))[f"{code}:individual"]
+    assert sure.standing is Standing.DUE
+    assert "look into it" not in str(sure.questions)
 
 
 def test_harm_is_presumed_until_a_person_decides() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from confide.errors import Invalid
 from confide.incidents import reading
+from confide.protect.elements import Element
 
 LAW = reading.held()
 TEXAS, ALABAMA = "tx-ag", "45,determination,V2"
@@ -76,6 +77,7 @@ def test_every_word_of_the_states_is_explained() -> None:
     for state in LAW.states.values():
         for word in state.elements.split(";"):
             assert word.partition("(")[0] in LAW.rules.words, (state.code, word)
+    assert {*LAW.rules.elements, *LAW.rules.unread, *LAW.rules.only_with_a_name} <= set(Element)
 
 
 @pytest.fixture

@@ -111,13 +111,20 @@ def _elements(case: Case, every: dict[Kind, Effect]) -> tuple[Standing, str] | N
     shown = set().union(*(law.rules.elements.get(each, (each,)) for each in incident.elements))
     named = {m[1]: m[2] for each in state.elements.split(";") if (m := _QUALIFIED.fullmatch(each))}
     hit = sorted(shown & set(named))
-    if not hit:
+    unread = [law.rules.unread[each] for each in sorted(incident.elements & law.rules.unread.keys())]
+    if not hit and not (unread and law.confirmed(state.elements_cert)):
         return case.exempt(state.elements_cert, every, "none of the shown elements is among this law's")
     if all(named[each] for each in hit):
+        if unread:
+            held = ", ".join(law.rules.words[each] for each in named if not named[each])
+            case.questions.append(
+                f"{' and '.join(unread)} may hold what this law protects; look into it ({held})"
+            )
         case.questions += [f"is {law.rules.words[each]} meant here? ({named[each]})" for each in hit]
     if "name" not in incident.elements and not state.nameless_trigger.startswith("Y"):
         case.questions.append("no name was shown, and this law speaks of elements together with a name")
-    case.notes.append("shown: " + ", ".join(law.rules.words[each] for each in hit))
+    if hit:
+        case.notes.append("shown: " + ", ".join(law.rules.words[each] for each in hit))
     return None
 
 

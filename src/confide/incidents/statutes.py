@@ -148,7 +148,12 @@ class Warnings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the words of the other files are counted, ``rules.json``."""
+    """How the words of the other files are counted, ``rules.json``.
+
+    Attributes:
+        elements: What an element of Confide's is in the law's words.
+        unread: Elements that may hold anything, which nobody has read, and how a person reads them.
+    """
 
     about: str
     confirmed: tuple[Certainty, ...]
@@ -162,6 +167,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     harm_tests: dict[str, dict[Kind, Effect]]
     delay_ends: dict[str, Term]
     elements: dict[str, tuple[str, ...]]
+    unread: dict[str, str]
     only_with_a_name: tuple[str, ...]
     words: dict[str, str]
     warnings: Warnings
