@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -46,6 +47,15 @@ def test_a_journal_is_checked_exported_and_proved(office: Office) -> None:
         by="plindgren", exits=2,
     )  # fmt: skip
 
+    # Checkpoints from before what they cover: a clock was set, and it is told as a note.
+    unsealed = "DROP TRIGGER checkpoint_refuses_update"
+    if "DATABASE_URL" in office.confide.databases:
+        unsealed = "DROP TRIGGER checkpoint_refuses_change ON audit_checkpoint"
+    assert "a clock was set back" not in told(office, *kept[:2])
+    office.change(unsealed)
+    office.change("UPDATE audit_checkpoint SET at = %s", datetime(2020, 1, 1, tzinfo=UTC))
+    assert "a clock was set back" in told(office, *kept[:2])
+
     # Somebody with the database, its triggers dropped, changes who it was; and cuts off the end.
     drop = "DROP TRIGGER journal_refuses_update"
     if "DATABASE_URL" in office.confide.databases:
@@ -53,6 +63,11 @@ def test_a_journal_is_checked_exported_and_proved(office: Office) -> None:
     office.change(drop)
     office.change("UPDATE audit_journalentry SET actor = 'x' WHERE id = 2")
     assert "(id 2)" in office("journal", "verify", *kept[:2], exits=1)
+
+
+def told(office: Office, *kept: object) -> str:
+    """What a check that finds no fault says, in one line."""
+    return " ".join(office("journal", "verify", *kept).split())
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "2026-02-30", "soon"])
