@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -157,3 +158,61 @@ def test_what_cannot_be_sent_leaves_nothing_half_said() -> None:
     connection.close_if_unusable_or_obsolete()
     assert elsewhere() == 0
     assert ask(connection, [ALL]) == [[]]
+
+
+@pytest.fixture
+def serializable() -> Iterator[None]:
+    """A database whose operator has set another level; it holds for connections that are made from now on."""
+    quoted = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {quoted} SET default_transaction_isolation = 'serializable'")
+    connection.close()
+    try:
+        yield
+    finally:
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {quoted} RESET default_transaction_isolation")
+        connection.close()
+
+
+LEVEL = "SHOW transaction_isolation"
+LOCK = ("SELECT 1 FROM pg_advisory_xact_lock(%s)", [75_001])
+
+
+@pytest.mark.usefixtures("serializable")
+def test_a_transaction_is_read_committed_whatever_the_database_says() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW default_transaction_isolation")
+        assert cursor.fetchone() == ("serializable",)
+    with transaction.atomic():
+        assert ask(connection, [(LEVEL, [])]) == [[("read committed",)]]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LEVEL)
+        assert cursor.fetchone() == ("read committed",)
+
+
+@pytest.mark.usefixtures("serializable")
+def test_who_waits_for_a_lock_counts_what_was_committed_meanwhile() -> None:
+    """So do budgets: whoever counted before the wait would count less than was spent."""
+    counted: list[Any] = []
+
+    def count() -> None:
+        try:
+            with transaction.atomic():
+                counted.extend(ask(connection, [("SELECT count(*) FROM kept", [])], [LOCK]))
+        finally:
+            connection.close()
+
+    second = Thread(target=count)
+    with transaction.atomic():
+        ask(connection, [], [LOCK, rows(1)])
+        second.start()
+        waiting = [(0,)]
+        while waiting == [(0,)] and second.is_alive():
+            [waiting] = ask(
+                connection,
+                [("SELECT count(*) FROM pg_locks WHERE objid = %s AND NOT granted", [75_001])],
+            )
+    second.join()
+    assert counted == [[(1,)]]

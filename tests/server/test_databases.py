@@ -26,7 +26,8 @@ def test_postgresql(scheme):
     found = parse(f"{scheme}://us%40er:p%2Fw@[::1]:5433/na%20me?sslmode=verify-full")
     wanted = {"NAME": "na me", "USER": "us@er", "PASSWORD": "p/w", "HOST": "::1", "PORT": "5433"}
     assert wanted.items() <= found.items()
-    assert found["OPTIONS"] == {"prepare_threshold": 1, "sslmode": "verify-full"}
+    options = {"prepare_threshold": 1, "isolation_level": 2, "sslmode": "verify-full"}
+    assert found["OPTIONS"] == options
 
 
 @pytest.mark.parametrize(("how", "left"), [(parse, True), (parse_keys, False)])
@@ -48,6 +49,11 @@ def test_a_deleted_key_is_in_no_free_page(tmp_path, how, left):
 
 def test_the_key_store_of_postgresql_is_as_any():
     assert parse_keys("postgres:///keys") == parse("postgres:///keys")
+
+
+def test_the_level_of_isolation_is_the_driver_s_read_committed():
+    psycopg = pytest.importorskip("psycopg")
+    assert parse("postgres:///x")["OPTIONS"]["isolation_level"] == psycopg.IsolationLevel.READ_COMMITTED
 
 
 def test_postgresql_on_a_socket():

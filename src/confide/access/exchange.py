@@ -26,6 +26,9 @@ from confide.errors import Unavailable
 
 Rows = list[tuple[Any, ...]]
 
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever the database's default is: after its lock, a count reads what others have committed meanwhile."""
+
 _MOST: Final = 200  # statements that are kept prepared on one connection
 
 Key = tuple[bytes, tuple[int, ...]]
@@ -122,7 +125,7 @@ def exchange(raw: Connection[Any], queries: Sequence[Query]) -> list[Rows]:
         sending = _Sending(raw)
         try:
             if begins:
-                sending.add("BEGIN", ())
+                sending.add(_BEGIN, ())
             for text, parameters in queries:
                 sending.add(text, parameters)
             rows = raw.wait(sending.receive())

@@ -13,6 +13,9 @@ from confide.errors import Misconfigured
 PATIENCE: Final = 30
 """Seconds that a writer waits for another one."""
 
+_READ_COMMITTED: Final = 2
+"""``psycopg.IsolationLevel.READ_COMMITTED``; the driver is there only where PostgreSQL is used."""
+
 _SQLITE: Final = {
     "timeout": PATIENCE,
     # A transaction that reads first and writes later would fail in the middle, or count what is out of date.
@@ -65,7 +68,8 @@ def parse(url: str) -> dict[str, Any]:
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
             # What is asked again is prepared (``access.statements``); Django itself prepares nothing.
-            "OPTIONS": {"prepare_threshold": 1, **options},
+            # After its lock, a count reads what others have committed meanwhile, whatever the default is.
+            "OPTIONS": {"prepare_threshold": 1, "isolation_level": _READ_COMMITTED, **options},
         }
     raise Misconfigured("a database address begins with sqlite:/// or postgres://")
 
