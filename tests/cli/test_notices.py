@@ -64,6 +64,12 @@ def test_from_a_stolen_copy_to_letters(tmp_path: Path, office: Office) -> None:
     said = office("notice", "returned", tmp_path / "back.txt", by="plindgren", exits=1)
     assert "1 letter" in said
     assert "line 2" in said
+    asked = ("incident", "scope", incident, "--copy", "database", "--from", since, "--to", until)
+    office(*asked, by="plindgren")
+    office("incident", "freeze", incident, by="plindgren")
+    said = office(*asking, "--more", by="plindgren", exits=2)
+    assert "nobody is left" in said, "the later scope shows no more than their letters say"
+    assert "more is known" not in office(*asking, by="plindgren"), "the one who was missed, and nobody again"
     (tmp_path / "owners").mkdir()
     owners = ("notice", "owners", incident, "--facts", tmp_path / "notice.toml", "--out", tmp_path / "owners")
     assert "1 covered entity" in office(*owners, by="plindgren")

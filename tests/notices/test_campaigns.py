@@ -163,7 +163,11 @@ def test_one_act_of_two_people_writes_to_all_practices_and_to_each_person_once(v
         campaigns.request(vendor.grant(), scope, wanted)
 
 
-def test_persons_of_whom_a_later_scope_shows_more_are_written_to_once_again(vendor):
+def test_persons_of_whom_a_later_scope_shows_more_are_written_to_once_again(vendor, capsys):
+    from argparse import Namespace
+
+    from confide.access.models import Practice as Founded
+    from confide.cli.mailing import _tell_grown
     from confide.incidents.notices import campaigns as whole
     from confide.incidents.notices import scoped
 
@@ -194,6 +198,11 @@ def test_persons_of_whom_a_later_scope_shows_more_are_written_to_once_again(vend
     assert scoped.grown(later, elm.id, "notice", vendor.clock()) == 1, (
         "the other's is seen over all practices"
     )
+    for every, told in ((True, "2 persons who have"), (False, "1 person who has")):
+        _tell_grown(
+            Namespace(all_practices=every), later, Founded.objects.get(pk=elm.id), "notice", vendor.clock()
+        )
+        assert f"of {told} a letter that says less: --more" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(Invalid, match="nobody is left"):
         campaigns.request(vendor.grant(), later, vendor.post.wanted("records", place))
     assert send(later, more=True) == 2

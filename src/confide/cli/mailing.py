@@ -79,8 +79,8 @@ def _tell_grown(
     else:
         number = scoped.grown(scope, practice.pk, round_, now)
     if number:
-        who = f"{show.many(number, 'person')} who have a letter that says less"
-        show.step("note", "more is known", f"of {who}: --more writes to them")
+        who = show.many(number, "person who has", "persons who have")
+        show.step("note", "more is known", f"of {who} a letter that says less: --more writes to them")
 
 
 def approve(args: argparse.Namespace) -> int:
