@@ -81,6 +81,15 @@ def test_a_finding_shows_its_entries_and_takes_an_answer(day: Any, privacy: Any)
     assert privacy.post(f"/watch/{row.pk}", {"answer": "explained", "note": "x"}).status_code == 422
 
 
+def test_a_session_that_was_left_open_answers_no_finding(day: Any, privacy: Any) -> None:
+    row = found(day)
+    Session.objects.update(proved_at=timezone.now() - timedelta(minutes=11))
+    asked = privacy.post(f"/watch/{row.pk}", {"answer": "explained", "note": "I did it"})
+    assert "Prove that it is you" in text(asked)
+    row.refresh_from_db()
+    assert (row.answer, row.closed_at) == ("", None)
+
+
 def test_one_click_takes_the_next_step_and_each_is_an_entry(day: Any, privacy: Any) -> None:
     row, person = found(day), day.account("desk")
     for step, action in (("step-up", "step-up-asked"), ("suspect", "degrade"), ("frozen", "freeze")):

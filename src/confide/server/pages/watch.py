@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from confide.access import budget, reach
 from confide.access.decide import act_as_client, act_as_member
+from confide.access.freshness import require_fresh
 from confide.access.models import Account, Client, Membership
 from confide.access.standing import State
 from confide.audit import standing as written
@@ -119,6 +120,7 @@ def one(request: HttpRequest, visitor: Visitor, finding: str) -> HttpResponse:
         raise Unknown("there is no such finding in this practice")
     if request.method == "POST":
         keeper.require_trusted(request)
+        require_fresh(visitor.actor.proved_at, now)  # a stolen session would explain its own findings away
         answer = request.POST.get("answer", "")
         if answer not in set(Answer):
             raise Invalid("the answer is chosen from its list")
