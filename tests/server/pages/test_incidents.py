@@ -28,6 +28,7 @@ def test_an_incident_is_led_on_its_page(day, privacy, desk):
     assert opened["Location"] == page
     said = text(privacy.get(page))
     assert "Jonas’ login was used at night" in said
+    assert "a valid login, session or key in wrong hands" in said
     assert "Nobody has counted yet" in said
     assert b"login was used" not in bytes(row.title_sealed)
 

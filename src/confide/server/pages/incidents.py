@@ -24,12 +24,6 @@ from confide.server.apps import system
 from confide.server.pages import dates, proceedings, story
 from confide.server.pages.visitor import Visitor, show, staff
 
-WAYS: Final = (
-    (Way.LOGIN.value, "a valid login, session or key in wrong hands"),
-    (Way.MEDIUM.value, "a stolen or lost medium: disk, laptop, backup"),
-    (Way.OTHER.value, "something else"),
-)
-
 
 @require_http_methods(["GET", "POST"])
 @staff
@@ -57,7 +51,7 @@ def incidents(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         "open_count": sum(1 for each in listed if each["state"] != State.CLOSED),
         "near": [story.clock(duty, system().clock()) | {"id": row.pk} for row, duty in near[:6]],
         "near_more": max(0, len(near) - 6),
-        "ways": WAYS,
+        "ways": list(story.WAYS.items()),
         "now": f"{system().clock():%Y-%m-%dT%H:%M}",
         "leads": visitor.role is Role.PRIVACY_OFFICER,
     }

@@ -22,7 +22,7 @@ from confide.incidents.assessments import Factor, Finding, Opened, Outcome
 from confide.incidents.cases import BY_ITSELF, Said
 from confide.incidents.course import MOVES, Act, Breadth, State
 from confide.incidents.duties import Duty, Standing
-from confide.incidents.facts import Encryption
+from confide.incidents.facts import Encryption, Way
 from confide.incidents.models import Incident, Scope
 from confide.protect.elements import CATALOGUE, Element
 from confide.server.apps import system
@@ -30,6 +30,11 @@ from confide.server.pages import dates, svg
 from confide.server.pages.journal import actor_names
 from confide.server.pages.visitor import Visitor
 
+WAYS: Final = {
+    Way.LOGIN.value: "a valid login, session or key in wrong hands",
+    Way.MEDIUM.value: "a stolen or lost medium: disk, laptop, backup",
+    Way.OTHER.value: "something else",
+}
 _STATES: Final = {
     State.OPEN: "open",
     State.CONTAINED: "contained",
@@ -266,6 +271,10 @@ def _line(said: Said, names: dict[str, str], tasks: dict[str, dict[str, Any]]) -
         what, about = "Task done" if step == "done" else "Task", tasks[task]["text"] if task in tasks else ""
     if said.kind is Act.NOTE and said.about == "discovered":
         about = "Discovered"
+    if said.kind is Act.OPEN:
+        about = WAYS.get(about, about)
+    if said.kind is Act.FACTS:
+        about = ", ".join(each.replace("_", " ") for each in about.split())
     return {
         "when": dates.write(said.at.date()),
         "time": f"{said.at:%H:%M}",
