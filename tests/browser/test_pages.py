@@ -102,6 +102,20 @@ def test_a_morning_at_the_desk_by_keyboard_alone(desk, surgery, live_server):
     assert not [a for a in addresses if any(t.lower() in a.lower() for t in typed)]
 
 
+def test_what_is_typed_before_the_scripts_are_there_is_asked_for(desk, surgery, enter, live_server):
+    enter(desk, "desk")
+    held = []
+    desk.route("**/*.js", lambda route: held.append(route))  # noqa: PLW0108 - it wraps functions, no methods
+    desk.goto(live_server.url + "/find", wait_until="commit")
+    expect(desk.locator("#q")).to_be_focused()
+    desk.keyboard.type("quern 4 may 1963")
+    expect(desk.locator("#q")).to_have_value("quern 4 may 1963")
+    assert held
+    for script in held:
+        script.continue_()
+    expect(desk.locator(".hits a")).to_have_count(1)
+
+
 def test_it_is_covered_on_leaving_and_on_asking(desk, surgery, enter):
     enter(desk, "desk", f"/patients/{surgery.patient}")
 

@@ -44,9 +44,18 @@
     if (event.target === box()) asked = box().value;
   });
   // Who is shown on the way to the one who is meant costs budget, so fewer are shown before Enter.
+  let early = false;
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.target === box() && event.detail.triggeringEvent?.type === "input") event.detail.parameters.typing = "1";
+    if (event.target !== box()) return;
+    if (early || event.detail.triggeringEvent?.type === "input") event.detail.parameters.typing = "1";
+    early = false;
   });
+  // What somebody typed before the scripts were there is nothing new to htmx.
+  document.addEventListener("htmx:load", () => {
+    if (!box()?.value) return;
+    early = true;
+    htmx.trigger(box(), "find");
+  }, { once: true });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.target.id !== "found" || !open) return;
     open = false;
