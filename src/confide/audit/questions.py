@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, router, transaction
 from django.db.models import Q, QuerySet
 
 from confide.access import pulse
@@ -92,14 +92,6 @@ def find(journal: Journal, grant: Grant, question: Question, now: datetime) -> l
         return [line_of(row) for row in rows[: question.limit]]
 
 
-# What is asked for lies scattered over years, and a disk answers many such questions as soon as one. Where
-# the server's machine cannot ask ahead, the setting is 0 and takes no other value.
-_AHEAD: Final = (
-    "SELECT set_config('effective_io_concurrency', '64', true)"
-    " WHERE current_setting('effective_io_concurrency')::int BETWEEN 1 AND 63"
-)
-
-
 @contextmanager
 def asking(
     journal: Journal, grant: Grant, now: datetime, *, patient: str = "", what: str = ""
@@ -122,11 +114,7 @@ def asking(
         raise GrantMismatch("the journal is read by people")
     pulse.recheck(grant)
     try:
-        using = router.db_for_write(JournalEntry)
-        with transaction.atomic(using=using, durable=True):
-            if connections[using].vendor == "postgresql":
-                with connections[using].cursor() as cursor:
-                    cursor.execute(_AHEAD)
+        with transaction.atomic(using=router.db_for_write(JournalEntry), durable=True):
             yield
             journal.append([entry_for(grant, now, patient=patient, resource_type=RESOURCE, resource_id=what)])
     except DatabaseError as error:
