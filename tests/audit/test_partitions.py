@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from confide.audit import partitions
+from confide.audit import partitions, runs
 from confide.audit.journal import Journal, hash_leaf, line_of
 from confide.audit.models import JournalEntry
 from confide.audit.partitions import DEFAULT, TABLE, Month
@@ -124,3 +124,13 @@ def test_the_migration_keeps_every_row_with_its_id_and_hash(postgres):
         indexes = {index.name for index in state.apps.get_model("audit", "JournalEntry")._meta.indexes}
         cursor.execute("SELECT indexname FROM pg_indexes WHERE tablename = %s", [TABLE])
         assert indexes <= {name for (name,) in cursor.fetchall()}
+
+
+def test_entries_by_id_are_never_compiled(postgres):
+    """Over 77 months of 50 million entries that took a second each time, for a look-up of 4 ms."""
+    [id_] = Journal().append([ENTRY])
+    with transaction.atomic():
+        assert list(runs.read(connection, ("id", "practice"), [id_])) == [id_]
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW jit")
+            assert cursor.fetchone() == ("off",)

@@ -17,7 +17,9 @@ from confide.access.statements import ask
 
 _TOGETHER: Final = 64  # ids that lie no farther apart are read in one go
 
-_PLAN: Final = "SELECT set_config('plan_cache_mode', %s, true)"  # until the transaction ends
+# Until the transaction ends. What takes so many months for dear is compiled anew each time it is run, for
+# seconds: it expects thousands of rows of each, and finds one.
+_PLAN: Final = "SELECT set_config('plan_cache_mode', %s, true), set_config('jit', 'off', true)"
 _AUTO: Final = (_PLAN, ["auto"])
 
 
