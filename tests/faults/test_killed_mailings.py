@@ -52,8 +52,10 @@ def test_each_person_is_in_one_record_and_one_entry_whenever_it_was_killed(premi
             process.stdout.readline()
         time.sleep(dice.uniform(0, 0.02))
         driving.kill(process)
-        assert not (outgoing / mailing).exists()
-    finish(premises, "run")
+        if (outgoing / mailing).exists():  # it was faster than the kill
+            break
+    else:
+        finish(premises, "run")
     identity = x25519.Identity.from_str(secret)
     folder = outgoing / mailing
     records = [
@@ -90,7 +92,10 @@ def test_no_email_is_sent_twice_and_of_none_is_it_guessed(premises, tmp_path):
             driving.kill(process)
             log.write_text("\n".join(message["Message-ID"] for message in box.messages))
             finish(premises, "settle", log)
-        assert finish(premises, "email", box.port, tmp_path)[-2:] == ["sent", str(people)]
+        assert finish(premises, "email", box.port, tmp_path)[-2:] in (
+            ["sent", str(people)],
+            ["sent", "before"],
+        )
         told = Counter(message["To"] for message in box.messages)
     assert told == {f"p{n}@mail.example": 1 for n in range(people)}
     found = entries(premises)

@@ -82,6 +82,8 @@ def run():
 
     system, clock = stage()
     remedy = Remedy.objects.get()
+    if remedy.done_at is not None:  # it was faster than the kill
+        return
     by = remedy.asked_by, remedy.incident.practice
     print("begun", flush=True)
     system.renewals.run(
