@@ -90,6 +90,7 @@ def test_a_stop_finishes_what_is_under_way(lab: Any, by: signal.Signals) -> None
         def slowly() -> Iterator[bytes]:
             whole = json.dumps(laboratory.PATIENT).encode()
             yield whole[:10]
+            time.sleep(0.5)  # a connection that nobody has taken yet is not under way
             process.send_signal(by)
             time.sleep(0.7)
             yield whole[10:]
