@@ -57,11 +57,13 @@ def _actor(practice: str, purpose: Any) -> Any:
     """A client that may see everything of everybody: what is measured is the door, not its refusals."""
     from django.conf import settings
 
+    from confide.access import limits
     from confide.access.decide import act_as_client
     from confide.access.models import Client
     from confide.protect.elements import Element
 
     settings.CONFIDE_CLIENT_CEILING_PATIENTS = 10**6
+    limits.MISSES_OF_PROGRAM = 10**6  # type: ignore[misc] # it asks more in a minute than anybody may in an hour
     client = Client.objects.create(
         practice_id=practice, name="bench", purpose=purpose, elements=[str(e) for e in Element],
         day_patients=10**6, day_units=10**8,
