@@ -175,7 +175,7 @@ class Scanner:
         words = {
             each.encode() for each in (one.family, *one.given, *one.city.split(" ")) if len(each) <= _SHORT
         }
-        return not words.isdisjoint(_TOKEN.findall(seal))
+        return bool(words) and not words.isdisjoint(_TOKEN.findall(seal))
 
 
 def _template() -> frozenset[bytes]:
