@@ -141,14 +141,14 @@ def test_a_frozen_scope_cannot_drift_and_an_amendment_is_a_version(elm, thief, t
         elm.system.scopes.freeze(reading(), first)
     with pytest.raises(Invalid, match="is frozen"):
         elm.system.scopes.prove(reading(), first, verify(elm))
-    assert scopes.latest(incident).pk == first.pk
+    assert incident.latest_scope().pk == first.pk
     second = elm.system.scopes.measure(reading(), incident, question(actors=(thief.id,)))
     elm.system.scopes.prove(reading(), second, verify(elm))
     elm.system.scopes.freeze(reading(), second)
     assert second.difference == {
         "against": 1, "added": 1, "left": 0, "changed": 0, "records": 1, "practices": 0, "states": {"ME": 1},
     }  # fmt: skip
-    assert scopes.latest(incident).version == 2
+    assert incident.latest_scope().version == 2
 
 
 def test_what_changed_between_counting_and_freezing_is_not_frozen(elm, thief, incident, reading):

@@ -202,7 +202,6 @@ def list_(args: argparse.Namespace) -> int:
 def show_(args: argparse.Namespace) -> int:
     """Show an incident."""
     system, _, incident = _begin_at(args)
-    from confide.incidents import scopes
 
     show.line(f"{system.cases.title(incident)}   {incident.state}", style="bold")
     show.line(
@@ -210,7 +209,7 @@ def show_(args: argparse.Namespace) -> int:
     )
     if incident.hold_at is not None:
         show.line(f"counsel's hold since {incident.hold_at:%Y-%m-%d %H:%M} UTC", style="bold")
-    counted = scopes.latest(incident)
+    counted = incident.latest_scope()
     if counted is not None:
         show.line()
         scoping.tell(counted)

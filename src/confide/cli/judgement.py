@@ -170,11 +170,11 @@ def clocks(args: argparse.Namespace, begin: Callable[..., Any]) -> int:
 def assess(args: argparse.Namespace, begin: Callable[..., Any]) -> int:
     """Show what the scope says to the four factors, or sign what a person decides."""
     system, grant, incident = begin(args)
-    from confide.incidents import assessments, scopes
+    from confide.incidents import assessments
     from confide.incidents.assessments import Factor, Finding, Outcome
     from confide.incidents.facts import Encryption
 
-    counted = scopes.latest(incident)
+    counted = incident.latest_scope()
     if counted is None:
         raise Invalid("nothing is counted yet (confide incident scope)")
     if args.outcome is None:
@@ -202,9 +202,9 @@ def export(args: argparse.Namespace, begin: Callable[..., Any]) -> int:
     system, grant, incident = begin(args)
     import json
 
-    from confide.incidents import scopes, veris
+    from confide.incidents import veris
 
-    counted = scopes.latest(incident)
+    counted = incident.latest_scope()
     if counted is None:
         raise Invalid("nothing is counted yet (confide incident scope)")
     if not args.veris and not args.bundle:
@@ -247,10 +247,9 @@ def evidence(args: argparse.Namespace, begin: Callable[..., Any]) -> int:
 def remedy(args: argparse.Namespace, begin: Callable[..., Any]) -> int:
     """Ask for a remedy."""
     system, grant, incident = begin(args)
-    from confide.incidents import scopes
     from confide.incidents.remedies import LONG, Kind
 
-    counted = scopes.latest(incident)
+    counted = incident.latest_scope()
     if counted is None:
         raise Invalid("nothing is counted yet (confide incident scope)")
     kind = Kind(args.kind)

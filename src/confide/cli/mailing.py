@@ -28,12 +28,11 @@ def mail(args: argparse.Namespace) -> int:
     """Ask for a mailing."""
     system, practice, grant, _ = _begin(args)
     from confide.access import destinations
-    from confide.incidents import scopes
     from confide.incidents.notices import facts, letters, mailings, scoped, templates, wording
     from confide.incidents.notices.mailings import Wanted
     from confide.incidents.notices.states import Channel, Round
 
-    scope = scopes.latest(_incident(practice, args.id))
+    scope = _incident(practice, args.id).latest_scope()
     if scope is None:
         raise Invalid("the incident has no scope yet (confide incident scope)")
     place = destinations.find(practice.pk, args.to) if args.to else None
@@ -248,11 +247,10 @@ def public(args: argparse.Namespace) -> int:
 def _counted(args: argparse.Namespace) -> tuple[Scope, Clocks, Templates, Facts]:
     """What notices without a name are written from, and whether there is a folder for them."""
     system, practice, _, _ = _begin(args)
-    from confide.incidents import scopes
     from confide.incidents.notices import facts, templates
 
     incident = _incident(practice, args.id)
-    scope = scopes.latest(incident)
+    scope = incident.latest_scope()
     found = system.deadlines.reckon(incident, scope) if scope is not None else None
     if scope is None or found is None:
         raise Invalid("nobody has counted who was reached (confide incident scope)")

@@ -182,7 +182,7 @@ class Assessments:
 
     def signed(self, incident: Incident) -> Opened | None:
         """Return the assessment that holds, with what was typed."""
-        row = incident.assessments.order_by("signed_at").last()
+        row = incident.latest_assessment()
         if row is None:
             return None
         text = self._cases.unseal(incident, row.pk, "assessment", bytes(row.reasons_sealed))

@@ -75,18 +75,17 @@ def require_ready(incident: Incident, state: State) -> None:
     Raises:
         Invalid: It is not.
     """
-    signed = incident.assessments.order_by("signed_at").last()
+    signed = incident.latest_assessment()
     if state is State.ASSESSED and signed is None:
         raise Invalid("an assessment is signed first (45 CFR 164.402(2))")
     breach = signed is not None and signed.outcome == "breach"
-    rows = incident.scopes.order_by("version")
-    newest = rows.filter(frozen_at__isnull=False).last() or rows.last()
     if state is State.NOTIFYING:
         if not breach:
             raise Invalid("the signed assessment says that it is no breach of unsecured PHI")
-        if not incident.scopes.filter(frozen_at__isnull=False).exists():
+        if incident.frozen_scope() is None:
             raise Invalid("a scope is frozen first: notices go by what cannot change any more")
     if state is State.CLOSED:
+        newest = incident.latest_scope()
         if incident.state == State.ASSESSED and breach:
             raise Invalid("it was assessed as a breach: notices are owed before it is closed")
         if signed is not None and not breach and newest is not None and not covers(signed, newest):

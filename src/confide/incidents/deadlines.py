@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from confide.access.decide import Grant
 from confide.access.models import Practice
 from confide.errors import Invalid
-from confide.incidents import calendar, clocks, reading, scopes
+from confide.incidents import calendar, clocks, reading
 from confide.incidents.cases import Cases, storing
 from confide.incidents.clocks import Clocks
 from confide.incidents.course import Act, Breadth, State, covers
@@ -134,7 +134,7 @@ class Deadlines:
         Raises:
             Invalid: The facts cannot be.
         """
-        counted = scope or scopes.latest(incident)
+        counted = scope or incident.latest_scope()
         now = self._clock()
         if counted is not None and counted.records:
             return clocks.reckon(describe(incident, counted), reading.held(), now)
@@ -178,7 +178,7 @@ def describe(incident: Incident, scope: Scope | None) -> Facts:
     While nobody is counted it is the incident's own practice, with nobody.
     """
     known = Known.read(incident.facts)
-    signed = incident.assessments.order_by("signed_at").last()
+    signed = incident.latest_assessment()
     breach = signed is not None and signed.outcome == "breach"
     # It was determined by the first such signature: another one must not move the last days behind.
     decided = incident.assessments.filter(outcome="breach").order_by("signed_at").first() if breach else None

@@ -56,6 +56,21 @@ class Incident(models.Model):
             )
         ]
 
+    def frozen_scope(self) -> Scope | None:
+        """Return the newest version of the scope that is frozen."""
+        found: Scope | None = self.scopes.filter(frozen_at__isnull=False).order_by("version").last()
+        return found
+
+    def latest_scope(self) -> Scope | None:
+        """Return the newest version that is frozen, or else the newest."""
+        newest: Scope | None = self.frozen_scope() or self.scopes.order_by("version").last()
+        return newest
+
+    def latest_assessment(self) -> Assessment | None:
+        """Return the assessment that was signed last: the one that counts."""
+        signed: Assessment | None = self.assessments.order_by("signed_at").last()
+        return signed
+
 
 class Happening(models.Model):
     """One line of the timeline; append-only.

@@ -158,7 +158,7 @@ class Scopes:
         incident, now = scope.incident, self._clock()
         who = census.join(legs(Question.read(scope.question), reach(incident), self.honey(incident)))
         with storing():
-            before = incident.scopes.filter(frozen_at__isnull=False).order_by("version").last()
+            before = incident.frozen_scope()
             census.keep(who, scope.pk)
             found = census.recount(scope.pk)
             if not _same(scope, found):
@@ -215,12 +215,6 @@ def frozen(id_: int) -> Scope:
     if found is None:
         raise Unknown("there is no such frozen scope")
     return found
-
-
-def latest(incident: Incident) -> Scope | None:
-    """Return the newest version that is frozen, or else the newest."""
-    rows = incident.scopes.order_by("version")
-    return rows.filter(frozen_at__isnull=False).last() or rows.last()
 
 
 def practices(scope: Scope) -> list[str]:

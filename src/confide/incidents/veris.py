@@ -29,7 +29,7 @@ def describe(incident: Incident, scope: Scope) -> dict[str, Any]:
         incident: Which.
         scope: By which count.
     """
-    signed = incident.assessments.order_by("signed_at").last()
+    signed = incident.latest_assessment()
     first = (scope.first or incident.discovered).date()
     total = scope.records if scope.persons is None else scope.persons
     return {

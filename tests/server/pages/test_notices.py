@@ -154,7 +154,7 @@ def test_letters_are_asked_for_approved_written_and_called_about(day, privacy, d
     from confide.incidents.notices import mailings, owners, templates
 
     row = Incident.objects.get()
-    scope = scopes.latest(row)
+    scope = row.latest_scope()
     found = day.system.deadlines.reckon(row, scope)
     [(owner, name, told_owner)] = owners.write(scope, found, templates.built_in(), mailings.facts_of(mailing))
     assert (owner, name) == (day.practice.pk, "Riverbend Family Medicine")

@@ -71,7 +71,7 @@ def arrive(mailing: Mailing, by: str, entry: int, now: datetime) -> None:
 
 def _is_whole(incident: Incident) -> bool:
     """Tell whether each record of the newest frozen scope is in a finished mailing."""
-    scope = incident.scopes.filter(frozen_at__isnull=False).order_by("version").last()
+    scope = incident.frozen_scope()
     if scope is None:
         return False
     concerned = scopes.practices(scope)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from confide.access.freshness import require_fresh
 from confide.access.models import Practice
 from confide.errors import AccessDenied, Invalid, Unknown
-from confide.incidents import exhibits, reading, scopes
+from confide.incidents import exhibits, reading
 from confide.incidents.calendar import shown
 from confide.incidents.models import Incident, Scope
 from confide.incidents.notices import announcements, facts, publications, templates
@@ -119,7 +119,7 @@ def announced(request: HttpRequest, visitor: Visitor, incident: str, name: str) 
 
 
 def _owed(row: Incident) -> tuple[Scope | None, list[Owed]]:
-    scope = scopes.latest(row)
+    scope = row.latest_scope()
     if scope is None or scope.frozen_at is None:
         return scope, []
     found = system().deadlines.reckon(row, scope)

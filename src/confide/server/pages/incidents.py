@@ -13,7 +13,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from confide.access.decide import Grant
 from confide.access.roles import Role
 from confide.errors import Invalid
-from confide.incidents import scopes
 from confide.incidents.assessments import Factor, Finding, Outcome
 from confide.incidents.course import State
 from confide.incidents.facts import Encryption, Way
@@ -157,7 +156,7 @@ def _freeze(_request: HttpRequest, _visitor: Visitor, grant: Grant, row: Inciden
 
 
 def _assess(request: HttpRequest, visitor: Visitor, grant: Grant, row: Incident) -> None:
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     if counted is None:
         raise Invalid("nothing is counted yet")
     said = request.POST

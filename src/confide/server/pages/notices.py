@@ -14,7 +14,7 @@ from confide.access.freshness import require_fresh
 from confide.access.models import Destination
 from confide.access.roles import Action, Purpose
 from confide.errors import AccessDenied, Invalid, Unknown
-from confide.incidents import reading, scopes
+from confide.incidents import reading
 from confide.incidents.course import Breadth
 from confide.incidents.deadlines import describe
 from confide.incidents.facts import day, everywhere
@@ -182,7 +182,7 @@ def _act(request: HttpRequest, grant: Grant, row: Incident) -> None:
 
 def _request(request: HttpRequest, grant: Grant, row: Incident) -> None:
     said = request.POST
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     if counted is None:
         raise Invalid("nobody has counted who was reached")
     if said.get("channel") not in {Channel.LETTERS, Channel.RECORDS}:
@@ -204,7 +204,7 @@ def _request(request: HttpRequest, grant: Grant, row: Incident) -> None:
 def _story(visitor: Visitor, row: Incident) -> dict[str, Any]:
     practice, now = visitor.actor.practice, system().clock()
     standing = progress.of(practice, now, row.pk)
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     missed = reached.unreachable(row.pk, practice)
     there, given, used = offers.counts(practice, row.pk)
     gone = {State.WITHDRAWN, State.LAPSED}
@@ -262,7 +262,7 @@ def _rows(standing: list[progress.Standing], own: str = "") -> list[dict[str, An
 
 def _filings(visitor: Visitor, row: Incident) -> list[tuple[str, filings.Filing]]:
     """Forms and sheets of an incident, each by a name; none while nobody was counted."""
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     if counted is None or not counted.records:
         return []
     return list(_filled(visitor, row, counted))

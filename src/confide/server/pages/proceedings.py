@@ -13,7 +13,7 @@ from confide.access.decide import Grant
 from confide.access.freshness import require_fresh
 from confide.access.models import Account, Destination
 from confide.errors import AccessDenied, Invalid, Misconfigured, Unavailable, Unknown
-from confide.incidents import exhibits, renewals, scopes
+from confide.incidents import exhibits, renewals
 from confide.incidents.cases import storing
 from confide.incidents.course import Act
 from confide.incidents.models import Incident, Remedy
@@ -46,7 +46,7 @@ def match(_request: HttpRequest, _visitor: Visitor, grant: Grant, row: Incident)
 def ask(request: HttpRequest, visitor: Visitor, grant: Grant, row: Incident) -> None:
     """Ask for a remedy; a second person's word does it."""
     require_fresh(visitor.actor.proved_at, system().clock())
-    kind, counted = request.POST.get("kind", ""), scopes.latest(row)
+    kind, counted = request.POST.get("kind", ""), row.latest_scope()
     if kind not in set(Kind):
         raise Invalid("choose from the list what is to be done")
     if counted is None:
@@ -117,7 +117,7 @@ def bundle(request: HttpRequest, visitor: Visitor, incident: str) -> HttpRespons
     require_fresh(visitor.actor.proved_at, system().clock())
     grant = story.grant(visitor)
     row = system().cases.find(grant, incident)
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     try:
         if counted is None:
             raise Invalid("nothing is counted yet")

@@ -17,7 +17,7 @@ from confide.audit import verdict
 from confide.audit.notes import PublicKey
 from confide.audit.walk import Verdict
 from confide.errors import Invalid
-from confide.incidents import assessments, reading, scopes
+from confide.incidents import assessments, reading
 from confide.incidents.assessments import Factor, Finding, Opened, Outcome
 from confide.incidents.cases import BY_ITSELF, Said
 from confide.incidents.course import MOVES, Act, Breadth, State
@@ -71,7 +71,7 @@ _SHOWN: Final = 60
 
 def head(row: Incident) -> dict[str, Any]:
     """Return what the list says of an incident."""
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     return {
         "id": row.pk,
         "short": row.pk[:8],
@@ -88,7 +88,7 @@ def head(row: Incident) -> dict[str, Any]:
 def tell(row: Incident, practice: str) -> dict[str, Any]:
     """Return what the page of an incident tells."""
     now = system().clock()
-    counted = scopes.latest(row)
+    counted = row.latest_scope()
     newest = row.scopes.order_by("version").last()
     signed = system().assessments.signed(row)
     lines = list(system().cases.timeline(row))
