@@ -80,6 +80,15 @@ def test_an_entry_that_reads_as_before_and_is_in_no_report_is_named(disguise, ca
     assert said.startswith(f"entry with id {id_}: ")
 
 
+@pytest.mark.parametrize("fraction", [0, 1, 999_499, 999_500, 999_999])
+def test_any_moment_of_a_second_is_as_we_write_it(fraction, case, sequencer):
+    at = case.now.replace(microsecond=fraction)
+    append(case, at=at)
+    sequencer.seal(at)
+    case.cosign(at)
+    assert told(case) == []
+
+
 @pytest.mark.parametrize("days", [-40, 40])
 def test_a_second_entry_with_an_id_that_is_taken_is_found(days, case):
     need("postgresql")
